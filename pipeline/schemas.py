@@ -11,6 +11,7 @@ def _column(name: str, kind: pa.DataType, meaning: str, *, nullable: bool = Fals
 
 
 TIME = pa.timestamp("s", tz="UTC")
+STRINGS = pa.list_(pa.field("element", pa.string(), nullable=False))
 
 SUBMISSION = pa.struct(
     [
@@ -46,9 +47,7 @@ PAGES = pa.schema(
         _column("warc_file", pa.string(), "The archive that holds the answer.", nullable=True),
         _column("warc_offset", pa.int64(), "The byte where its record begins in the file.", nullable=True),
         _column("warc_length", pa.int64(), "The record's bytes in the file, compressed as they lie.", nullable=True),
-        _column(
-            "payload_sha256", pa.string(), "sha256 of the body as it was sent, transfer coding undone.", nullable=True
-        ),
+        _column("payload_sha256", pa.string(), "sha256 of the body as sent, transfer coding undone.", nullable=True),
         _column("outcome", pa.string(), "fetched, dropped, failed or deferred."),
         _column("reason", pa.string(), "Why, in the ledger's words; empty when fetched."),
         _column("detail", pa.string(), "What exactly: a status, a redirect, the parser's words."),
@@ -92,7 +91,9 @@ def signatures(permutations: int) -> pa.Schema:
             _column("content_hash", pa.binary(16), "Hash of the normalised text: equal for exact duplicates."),
             _column("shingle_count", pa.int32(), "Distinct word 5-grams of the normalised text."),
             _column(
-                "signature", pa.binary(4 * permutations), "MinHash values, uint32 little endian, datasketch's scheme."
+                "signature",
+                pa.binary(4 * permutations),
+                "MinHash values: uint32, little endian, as datasketch has them.",
             ),
             _column("char_count", pa.int64(), "Characters of the text: for choosing whom to keep."),
             _column("score", pa.int64(), "Karma: for choosing whom to keep.", nullable=True),

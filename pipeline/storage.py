@@ -1,7 +1,7 @@
 """Files that are whole or absent, on any file system that fsspec reads: parts, manifests, the mark of success.
 
-A file is written under a temporary name beside its place, synced, and renamed. Object stores have no rename worth the name, but
-there an upload appears whole or not at all, which is the same promise.
+A file is written under a temporary name beside its place, synced, and renamed. Object stores have no rename worth the
+name, but there an upload appears whole or not at all, which is the same promise.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ ROWS_PER_GROUP = 4096
 
 @dataclasses.dataclass(frozen=True)
 class FileRecord:
-    """What a manifest says of one file. `path` is relative to the stage's folder; `rows` is None for what has no rows."""
+    """What a manifest says of one file: `path` is relative to the stage's folder, `rows` is None where it has none."""
 
     path: str
     bytes: int
@@ -59,7 +59,8 @@ def exists(path: str) -> bool:
 def expand(patterns: Sequence[str], key: str) -> list[str]:
     """The files that globs match, sorted, each once.
 
-    Raises UserError, naming the config key, for a pattern that matches nothing: an empty input is more often a typing error than a wish.
+    Raises UserError, naming the config key, for a pattern that matches nothing: that is a typing error more often than
+    a wish.
     """
     found: set[str] = set()
     for pattern in patterns:
@@ -72,7 +73,7 @@ def expand(patterns: Sequence[str], key: str) -> list[str]:
 
 
 def _like(pattern: str, filesystem: Any, path: str) -> str:
-    """A glob's match in the pattern's own style: local paths stay as relative as the pattern, remote ones keep their scheme."""
+    """A glob's match in the pattern's own style: relative where the pattern is, with its scheme where it has one."""
     if not isinstance(filesystem, LocalFileSystem):
         return str(filesystem.unstrip_protocol(path))
     if Path(pattern).is_absolute() or "://" in pattern:
@@ -102,7 +103,7 @@ def open_atomic(path: str) -> Iterator[BinaryIO]:
     filesystem, location = fsspec.core.url_to_fs(path)
     try:
         if not isinstance(filesystem, LocalFileSystem):
-            with filesystem.open(location, "wb") as remote, filesystem.transaction:
+            with filesystem.transaction, filesystem.open(location, "wb") as remote:
                 yield remote
             return
         target = Path(location)
@@ -140,12 +141,12 @@ def write_bytes(folder: str, name: str, content: bytes, rows: int | None = None)
 
 
 def write_parquet(folder: str, name: str, table: pa.Table, rows_per_group: int = ROWS_PER_GROUP) -> FileRecord:
-    """Write a table as one Parquet file: zstd, page index, content-defined chunks. The same table gives the same bytes."""
+    """Write a table as one Parquet file (see `parquet_bytes`)."""
     return write_bytes(folder, name, parquet_bytes(table, rows_per_group), table.num_rows)
 
 
 def parquet_bytes(table: pa.Table, rows_per_group: int = ROWS_PER_GROUP) -> bytes:
-    """A table as the bytes of a Parquet file."""
+    """A table as a Parquet file: zstd, page index, content-defined chunks. Equal tables give equal bytes."""
     sink = io.BytesIO()
     pq.write_table(
         table,

@@ -1,28 +1,30 @@
 """Arrow tables as they travel: cut into partitions by id, packed into bytes for a shuffle, put together again.
 
-A shuffle that moves one element a row costs the local runner about a kilobyte a row; one that moves a packed table costs the
-table. So every GroupByKey of the pipeline has partition numbers for keys and packed tables for values.
+A shuffle that moves one element a row costs the local runner about a kilobyte a row; one that moves a packed table
+costs the table. So every GroupByKey of the pipeline has partition numbers for keys and packed tables for values.
 """
 
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 ID_PREFIX_DIGITS = 8
-ID_PREFIX_SPAN = 16**ID_PREFIX_DIGITS
+ID_PREFIX_SPAN = 1 << 4 * ID_PREFIX_DIGITS
 
 
-def partition_of(id: str, partitions: int) -> int:  # noqa: A002 - it is the column's name
+def partition_of(link_id: str, partitions: int) -> int:
     """The partition, from 0, that holds an id: equal ranges of its first 32 bits, so partitions ascend with ids."""
-    return int(id[:ID_PREFIX_DIGITS], 16) * partitions // ID_PREFIX_SPAN
+    return int(link_id[:ID_PREFIX_DIGITS], 16) * partitions // ID_PREFIX_SPAN
 
 
-def partitions_of(ids: pa.Array | pa.ChunkedArray, partitions: int) -> np.ndarray:
+def partitions_of(ids: pa.Array | pa.ChunkedArray, partitions: int) -> npt.NDArray[np.int64]:
     """`partition_of` for a whole column; returns int64 of the same length."""
-    prefixes = pc.utf8_slice_codeunits(ids, 0, ID_PREFIX_DIGITS)
-    return np.array([int(prefix, 16) for prefix in prefixes.to_pylist()], dtype=np.int64) * partitions // ID_PREFIX_SPAN
+    prefixes = pc.utf8_slice_codeunits(ids, 0, ID_PREFIX_DIGITS).to_pylist()
+    values = np.array([int(prefix, 16) for prefix in prefixes], dtype=np.uint64)
+    return (values * np.uint64(partitions) // np.uint64(ID_PREFIX_SPAN)).astype(np.int64)
 
 
 def split(table: pa.Table, partitions: int, by: str = "id") -> Iterator[tuple[int, pa.Table]]:

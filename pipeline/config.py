@@ -1,0 +1,117 @@
+"""Every key of `webtext corpus`: its meaning, its default, and what is allowed."""
+
+import datetime
+from typing import Annotated, Literal
+
+import pydantic
+
+from webtext.settings import Section
+
+Count = Annotated[int, pydantic.Field(gt=0)]
+Share = Annotated[float, pydantic.Field(ge=0, le=1)]
+Seconds = Annotated[float, pydantic.Field(gt=0)]
+Language = Annotated[str, pydantic.Field(pattern="^[a-z]{2}$")]
+
+
+class Harvest(Section):
+    """Which links: posts and lists of URLs, and the rule that makes a link eligible."""
+
+    dumps: tuple[str, ...] = ()
+    """Globs of monthly submission dumps: .zst, .xz, .bz2, .gz or plain NDJSON, told by content."""
+    urls: tuple[str, ...] = ()
+    """Globs of files with one URL a line; karma and cut-off do not apply to them."""
+    min_karma: int = 3
+    """A link needs a post of at least this score (GPT-2 paper, section 2.1: at least 3)."""
+    karma_rule: Literal["max", "sum"] = "max"
+    """max: one post must reach min_karma. sum: all posts of the link together (as OpenWebText2 had it)."""
+    before: datetime.date = datetime.date(2018, 1, 1)
+    """Posts of this day (UTC) and later do not count (WebText: no links after December 2017)."""
+    blocked_domains: tuple[str, ...] = ()
+    """Domains blocked beside the built-in list, or files of them (one a line) when they begin with a dot or a slash."""
+    blocked_extensions: tuple[str, ...] = ()
+    """Path endings blocked beside the built-in list."""
+    blocked_subreddits: tuple[str, ...] = ()
+    """Subreddits whose posts do not count, beside the built-in list."""
+    allowed: tuple[str, ...] = ()
+    """Entries of the built-in lists that are not to be blocked."""
+
+
+class Fetch(Section):
+    """Where the pages of the links come from."""
+
+    archives: tuple[str, ...] = ()
+    """Globs of WARC files at hand; a page is indexed where it lies, not copied."""
+    live: bool = False
+    """Whether pages that no archive holds are fetched from the web: not in this version."""
+    max_bytes: Count = 10 * 1024 * 1024
+    """The largest page, after inflation."""
+
+    @pydantic.field_validator("live")
+    @classmethod
+    def _no_live_fetcher_yet(cls, live: bool) -> bool:
+        if live:
+            raise ValueError("this version fetches nothing live; set it to false and give WARC files in fetch.archives")
+        return live
+
+
+class Extract(Section):
+    """How a page becomes a document, and what is refused."""
+
+    languages: Annotated[tuple[Language, ...], pydantic.Field(min_length=1)] = ("en",)
+    """ISO 639-1 codes of the languages to keep."""
+    min_words: Annotated[int, pydantic.Field(ge=0)] = 100
+    """The shortest document; 100 English words are about OpenWebText's 128 tokens."""
+    honour_opt_out: bool = True
+    """Leave out pages whose authors say so: noai, tdm-reservation, ai-train=no."""
+    workers: Annotated[int, pydantic.Field(ge=0)] = 0
+    """Child processes that extract, for each Beam worker; 0: one for each core. Does not change the result."""
+    deadline_seconds: Seconds = 10
+    """A page that takes longer ends as extraction_timeout."""
+    memory_bytes: Count = 2 * 1024**3
+    """The address space of a child; a page that needs more ends as extraction_crash."""
+
+
+class Dedup(Section):
+    """Which documents are the same."""
+
+    threshold: Annotated[float, pydantic.Field(gt=0, le=1)] = 0.5
+    """Jaccard similarity of word 5-grams from which two documents are near-duplicates (as in OpenWebText)."""
+    permutations: Annotated[int, pydantic.Field(ge=16, le=1024)] = 128
+    """Values in a MinHash signature."""
+    against: tuple[str, ...] = ()
+    """Earlier releases (their folders): what they hold is not published again, and they are not touched."""
+    keep: Literal["highest_score", "longest", "earliest"] = "highest_score"
+    """Which of near-duplicates stays; ties go to the smaller id."""
+    max_cluster_share: Share = 0.1
+    """A cluster with a larger share of all documents stops the run: a template was taken for a text."""
+
+
+class Publish(Section):
+    """How the release is cut, and what it says of itself."""
+
+    shard_bytes: Count = 100_000_000
+    """About how large a file of the release is."""
+    validation_fraction: Share = 0.05
+    """The share of documents held out, chosen by id (the paper held out 5 %)."""
+
+
+class Runner(Section):
+    """What executes the pipeline."""
+
+    name: Literal["direct", "spark", "flink", "dataflow"] = "direct"
+    """direct: this process, with child processes for extraction."""
+    options: dict[str, str | int | float | bool | list[str] | None] = pydantic.Field(default_factory=dict)
+    """Pipeline options, given to Beam as they are."""
+
+
+class CorpusConfig(Section):
+    """What `webtext corpus` does."""
+
+    output: str
+    """The run directory: local, or anything that fsspec and Beam write (gs://, s3://, hdfs://)."""
+    harvest: Harvest = Harvest()
+    fetch: Fetch = Fetch()
+    extract: Extract = Extract()
+    dedup: Dedup = Dedup()
+    publish: Publish = Publish()
+    runner: Runner = Runner()

@@ -1,0 +1,112 @@
+"""The `webtext` command: finds who does what is asked for, and turns what happens into an exit code and a sentence.
+
+A command lives where its work lives and is imported only when it is called, so that a corpus needs no torch and
+training needs no Beam.
+
+Exit codes: 0 done, 1 a defect of webtext or of the machine (with a traceback), 2 a mistake that the user can mend (with
+one sentence), 130 stopped by Ctrl-C, 143 stopped by SIGTERM.
+"""
+
+import argparse
+import importlib
+import logging
+import signal
+import sys
+import types
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import webtext
+from webtext import logs
+from webtext.errors import UserError
+
+USER_ERROR = 2
+INTERRUPTED = 128 + signal.SIGINT
+TERMINATED = 128 + signal.SIGTERM
+
+
+class Command(NamedTuple):
+    """Where a command lives: `module` has `add_arguments(parser)` and `run(arguments, extra) -> exit code`."""
+
+    module: str
+    extra: str
+    """The distribution's extra that its libraries come with."""
+    summary: str
+
+
+COMMANDS = {
+    "corpus": Command(
+        "pipeline.commands.corpus", "corpus", "build a corpus: from Reddit dumps and page archives to a release"
+    ),
+    "report": Command("pipeline.commands.report", "corpus", "write a run's report.html anew"),
+    "inspect": Command(
+        "pipeline.commands.inspect", "corpus", "look at what was kept, what was refused and why, and at duplicates"
+    ),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    name = next((argument for argument in arguments if not argument.startswith("-")), None)
+    parser = _parser(name if name in COMMANDS else None)
+    parsed, unknown = parser.parse_known_args(arguments)
+    logs.set_up(parsed.log_format, verbose=parsed.verbose)
+    signal.signal(signal.SIGTERM, _raise_terminated)
+    try:
+        return int(_module(parsed.command).run(parsed, unknown))
+    except UserError as error:
+        logging.getLogger("webtext").error("%s", error)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        logging.getLogger("webtext").error("stopped; the same command goes on where this run ended.")
+        return INTERRUPTED
+    except Terminated:
+        logging.getLogger("webtext").error("terminated; the same command goes on where this run ended.")
+        return TERMINATED
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived: unwinds like KeyboardInterrupt, so that files and children are left in order."""
+
+
+def _raise_terminated(_signum: int, _frame: types.FrameType | None) -> None:
+    raise Terminated
+
+
+def _parser(chosen: str | None) -> argparse.ArgumentParser:
+    """The whole command's parser; only the chosen command's module is imported for its arguments."""
+    parser = argparse.ArgumentParser(prog="webtext", description=webtext.__doc__, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"webtext {webtext.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
+    for name, command in COMMANDS.items():
+        below = commands.add_parser(
+            name,
+            help=command.summary,
+            description=command.summary[0].upper() + command.summary[1:] + ".",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        if name == chosen:
+            _module(name).add_arguments(below)
+        below.add_argument(
+            "--log-format", choices=logs.FORMATS, default="text", help="how stderr is written (%(default)s)"
+        )
+        below.add_argument("--verbose", action="store_true", help="also tell what is of interest to developers")
+    return parser
+
+
+def _module(name: str) -> types.ModuleType:
+    command = COMMANDS[name]
+    try:
+        return importlib.import_module(command.module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in ("webtext", "pipeline", "model"):
+            raise
+        raise UserError(
+            f"webtext {name} needs {error.name}, which is not installed: pip install 'webtext[{command.extra}]'."
+        ) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""What a command says while it works: lines on stderr for people, or one JSON object a line for machines."""
+
+import datetime
+import json
+import logging
+import sys
+
+FORMATS = ("text", "json")
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a record: time (UTC), level, logger, message, and the traceback where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as a line of JSON."""
+        entry = {
+            "time": datetime.datetime.fromtimestamp(record.created, datetime.UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False)
+
+
+class TextFormatter(logging.Formatter):
+    """The message alone; warnings and errors begin with their level."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as a line for a person."""
+        text = super().format(record)
+        return text if record.levelno <= logging.INFO else f"{record.levelname.lower()}: {text}"
+
+
+def set_up(log_format: str, *, verbose: bool = False) -> None:
+    """Send webtext's own messages to stderr; other libraries speak only when something is wrong, or when `verbose`.
+
+    Importing Beam leaves a handler on the root logger, hence `force`.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    logging.basicConfig(handlers=[handler], level=logging.INFO if verbose else logging.WARNING, force=True)
+    logging.getLogger("webtext").setLevel(logging.DEBUG if verbose else logging.INFO)
