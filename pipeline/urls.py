@@ -31,8 +31,8 @@ def normalise(url: str) -> str | None:
     """The one spelling of an http or https address, in ASCII; None for anything that is not one, or is too long.
 
     Undone: HTML entities, white space around, credentials, fragment, default port, tracking parameters, empty query.
-    Kept: scheme, `www.`, trailing slash, order of parameters, mobile hosts, since the page may differ; `link_key` merges
-    those that only rarely differ. Hosts that no name server can be asked for (`a&b`) are refused.
+    Kept: scheme, `www.`, trailing slash, order of parameters, mobile hosts, since the page may differ; `link_key`
+    merges those that only rarely differ. Hosts that no name server can be asked for (`a&b`) are refused.
     normalise(normalise(x)) == normalise(x). Raises nothing for any str.
     """
     if len(url) > MAX_LENGTH:
