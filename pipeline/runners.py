@@ -1,23 +1,52 @@
-"""What executes a pipeline: from the config's `runner` to a Beam pipeline."""
+"""What executes a pipeline: from the config's `runner` to a Beam pipeline, and from its failure to a sentence."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from pipeline.config import Runner
+from webtext.errors import UserError
 
 BEAM_RUNNERS = {"spark": "SparkRunner", "flink": "FlinkRunner", "dataflow": "DataflowRunner"}
 
+STEP_SUFFIX = re.compile(r"\s*\[while running .*", re.DOTALL)
+REMOTE_USER_ERROR = re.compile(rf"{UserError.__module__}\.{UserError.__qualname__}: (?P<sentence>[^\n]*)")
 
-def new_pipeline(runner: Runner, arguments: Sequence[str] = ()) -> beam.Pipeline:
-    """An empty pipeline on the configured runner.
+
+def execute(build: Callable[[beam.Pipeline], object], runner: Runner, arguments: Sequence[str] = ()) -> None:
+    """Build a pipeline, run it on the configured runner, and wait for its end.
 
     arguments: what the command line had beside webtext's own options, for Beam to understand.
-    The local runner is named FnApiRunner, since Beam's DirectRunner first tries to download another one.
+    Raises UserError for one that a worker raised, wherever the worker was.
     """
+    pipeline = new_pipeline(runner, arguments)
+    build(pipeline)
+    try:
+        pipeline.run().wait_until_finish()
+    except Exception as error:
+        sentence = user_sentence(error)
+        if sentence is None:
+            raise
+        raise UserError(sentence) from None
+
+
+def new_pipeline(runner: Runner, arguments: Sequence[str] = ()) -> beam.Pipeline:
+    """An empty pipeline; the local one is named FnApiRunner, since Beam's DirectRunner first tries to download another."""
     if runner.name == "direct":
         return beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(list(arguments), **runner.options))
     options = PipelineOptions(list(arguments), runner=BEAM_RUNNERS[runner.name], **runner.options)
     return beam.Pipeline(options=options)
+
+
+def user_sentence(error: Exception) -> str | None:
+    """The sentence of the UserError that a worker raised, or None for any other failure.
+
+    The local runner raises the error itself with the step's name behind it; the others hand on its traceback as text.
+    """
+    if isinstance(error, UserError):
+        return STEP_SUFFIX.sub("", str(error))
+    remote = REMOTE_USER_ERROR.search(str(error))
+    return STEP_SUFFIX.sub("", remote["sentence"]) if remote else None

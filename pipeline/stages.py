@@ -1,9 +1,9 @@
 """A stage's folder from its beginning to its end: when it may be skipped, what is cleared, what its manifest says.
 
 A folder with `_SUCCESS` is finished and never touched again while its fingerprint stays the same. The fingerprint is a
-hash of the stage's part of the config, the contents of its inputs and webtext's version, so a changed config redoes what
-depends on it and nothing else. A stage begins by writing its fingerprint down: a killed run with the same one goes on
-with what is there, any other clears the folder first.
+hash of the stage's part of the config, the contents of its inputs and webtext's version, so a changed config redoes
+what depends on it and nothing else. A stage begins by writing its fingerprint down: a killed run with the same one goes
+on with what is there, any other clears the folder first.
 """
 
 import dataclasses

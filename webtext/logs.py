@@ -36,9 +36,11 @@ class TextFormatter(logging.Formatter):
 def set_up(log_format: str, *, verbose: bool = False) -> None:
     """Send webtext's own messages to stderr; other libraries speak only when something is wrong, or when `verbose`.
 
-    Importing Beam leaves a handler on the root logger, hence `force`.
+    Beam logs every exception before it raises it, and warns on the root logger when it is imported: once is enough.
     """
     handler = logging.StreamHandler(sys.stderr)
+    if not verbose:
+        handler.addFilter(lambda record: "apache_beam" not in record.pathname)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(handlers=[handler], level=logging.INFO if verbose else logging.WARNING, force=True)
     logging.getLogger("webtext").setLevel(logging.DEBUG if verbose else logging.INFO)

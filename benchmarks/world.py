@@ -1,0 +1,162 @@
+"""The whole command on a small real web, against what is known of its pages: what is kept, how clean, how fast, how large.
+
+    python -m benchmarks.world [--data ../shared/data] [--workers 2]
+
+Prints one table. The speed is a ratio: pages per second of the whole command over those of a bare pool of as many processes
+that runs only the extraction on the same pages, in the same run.
+"""
+
+import argparse
+import gzip
+import json
+import multiprocessing
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from benchmarks.extraction import token_f1
+from benchmarks.memory import peak_of
+from pipeline import urls
+from pipeline.extract.page import ExtractRules, extract_page
+from pipeline.warc import read_record, read_response
+
+GOLD_WORDS = 150
+DUPLICATES = ("exact_duplicate", "near_duplicate")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parent.parent.parent / "shared" / "data")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--run", type=Path, help="keep the run here, or look at one that is there already")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        run = arguments.run or Path(temporary) / "run"
+        figures = measure(arguments.data / "world", run, arguments.workers)
+    for name, value in figures.items():
+        print(f"{name:<64} {value}")
+
+
+def measure(world: Path, run: Path, workers: int) -> dict[str, str]:
+    """Run the command and the bare pool, and compare the release with the truth."""
+    figures: dict[str, str] = {}
+    if not (run / "corpus" / "_SUCCESS").exists():
+        seconds, peak = build(world, run, workers)
+        pages = fetched_pages(run)
+        bare = bare_pool(pages, workers)
+        rate, bare_rate = len(pages) / seconds, len(pages) / bare
+        figures["pages extracted"] = f"{len(pages):,}"
+        figures["whole command, pages a second"] = f"{rate:.1f}"
+        figures[f"bare pool of {workers} processes, pages a second"] = f"{bare_rate:.1f}"
+        figures["whole command / bare pool"] = f"{rate / bare_rate:.2f}"
+        figures["peak memory of all processes together, MB"] = f"{peak / 1e6:,.0f}"
+    return figures | quality(world, run)
+
+
+def build(world: Path, run: Path, workers: int) -> tuple[float, int]:
+    """Seconds and peak bytes of `webtext corpus` on the world, started as a user starts it."""
+    command = [
+        str(Path(sys.executable).with_name("webtext")),
+        *("corpus", "--config", "configs/corpus/webtext.yaml", "--set", f"output={run}"),
+        *("--set", f'harvest.dumps=["{world}/submissions/RS_*.zst"]'),
+        *("--set", f'fetch.archives=["{world}/pages-*.warc.gz"]'),
+        *("--set", "fetch.live=false", "--set", f"extract.workers={workers}"),
+    ]
+    began = time.perf_counter()
+    process = subprocess.Popen(command, cwd=Path(__file__).resolve().parent.parent)
+    peak = peak_of(process)
+    if process.returncode:
+        raise SystemExit(f"the command ended with {process.returncode}")
+    return time.perf_counter() - began, peak
+
+
+def fetched_pages(run: Path) -> list[dict[str, Any]]:
+    """The rows of the page index that were extracted."""
+    index = ds.dataset([str(path) for path in sorted((run / "pages" / "index").glob("part-*.parquet"))]).to_table()
+    rows: list[dict[str, Any]] = index.filter(pc.equal(index["outcome"], "fetched")).to_pylist()
+    return rows
+
+
+def bare_pool(pages: list[dict[str, Any]], workers: int) -> float:
+    """Seconds of a pool that does nothing but extract, records in memory before the clock starts."""
+    records = [
+        (read_record(page["warc_file"], page["warc_offset"], page["warc_length"]), page["final_url"]) for page in pages
+    ]
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        pool.map(_extract, records[: 2 * workers], chunksize=1)
+        began = time.perf_counter()
+        for _ in pool.imap_unordered(_extract, records, chunksize=4):
+            pass
+        return time.perf_counter() - began
+
+
+def _extract(page: tuple[bytes, str]) -> int:
+    record, url = page
+    response = read_response(record, 10 * 1024 * 1024)
+    if isinstance(response, tuple):
+        return 0
+    result = extract_page(response.body, response.content_type, response.headers, url, ExtractRules())
+    return len(getattr(result, "text", ""))
+
+
+def quality(world: Path, run: Path) -> dict[str, str]:
+    """What is kept that should not be, what is lost that should not be, and how clean the text is."""
+    release = ds.dataset([str(path) for path in sorted((run / "corpus" / "data").glob("*.parquet"))])
+    kept = {row["id"]: row for row in release.to_table(columns=["id", "url", "text"]).to_pylist()}
+    ledger = pq.read_table(sorted((run / "corpus" / "ledger").glob("part-*.parquet"))[0].parent)
+    reasons = dict(zip(ledger["id"].to_pylist(), ledger["reason"].to_pylist(), strict=True))
+    truth = {urls.link_id(urls.normalise(page["url"]) or ""): page for page in pages_of(world)}
+    known = [truth[each] for each in kept if each in truth]
+    english = {
+        each: page
+        for each, page in truth.items()
+        if page["lang"] == "en" and not page["wikipedia"] and page["eligible"] == "yes" and gold_of(page)
+    }
+    long_enough = {each for each, page in english.items() if len((gold_of(page) or "").split()) >= GOLD_WORDS}
+    survived = {each for each in long_enough if each in kept or reasons.get(each) in DUPLICATES}
+    scores = [token_f1(kept[each]["text"], gold_of(english[each]) or "") for each in sorted(english) if each in kept]
+    long_scores = [
+        token_f1(kept[each]["text"], gold_of(english[each]) or "") for each in sorted(long_enough) if each in kept
+    ]
+    foreign = [page for page in known if page["lang"] not in (None, "en")]
+    lost = sorted(long_enough - survived)
+    return {
+        "documents kept": f"{len(kept):,}",
+        "kept though not eligible": str(sum(page["eligible"] != "yes" for page in known)),
+        "kept Wikipedia pages": str(sum(page["wikipedia"] for page in known)),
+        f"English pages with gold of {GOLD_WORDS}+ words": str(len(long_enough)),
+        "... of which kept or duplicates": f"{len(survived) / max(1, len(long_enough)):.3f}",
+        "... mean token F1 of the kept ones": f"{sum(long_scores) / max(1, len(long_scores)):.4f}",
+        "mean token F1, gold of any length": f"{sum(scores) / max(1, len(scores)):.4f}",
+        "kept in another language": f"{len(foreign) / max(1, len(known)):.4f}",
+        "... which": ", ".join(f"{page['lang']} {page['url'][:50]}" for page in foreign[:5]),
+        "lost": ", ".join(f"{reasons.get(each)} {truth[each]['url'][:60]}" for each in lost[:12]),
+    }
+
+
+def pages_of(world: Path) -> Iterator[Mapping[str, Any]]:
+    """What is known of each page."""
+    with gzip.open(world / "truth.jsonl.gz", "rt", encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def gold_of(page: Mapping[str, Any]) -> str | None:
+    """The page's whole text as people marked it, where they did."""
+    if page["gold_kind"] == "full":
+        return str(page["gold"])
+    if page["gold_kind"] == "full+snippets":
+        return str(json.loads(page["gold"])["main_content"])
+    return None
+
+
+if __name__ == "__main__":
+    main()

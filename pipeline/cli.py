@@ -1,0 +1,54 @@
+"""`webtext corpus`: its arguments, its plan, and what it says when it is done."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from pipeline.config import CorpusConfig
+from webtext import settings
+
+EXAMPLES = """\
+examples:
+  webtext corpus --config configs/corpus/sample.yaml
+  webtext corpus --config configs/corpus/webtext.yaml --set output=runs/2011 --set 'harvest.dumps=["dumps/RS_2011-*.zst"]'
+  webtext corpus --config my.yaml --dry-run
+
+The same command again goes on where the last one ended; finished stages whose inputs and config are unchanged are kept.
+Options that webtext does not know are given to Beam. Every config key: pipeline/config.py.
+"""
+
+log = logging.getLogger("webtext")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.epilog = EXAMPLES
+    add_config_arguments(parser)
+    parser.add_argument("--dry-run", action="store_true", help="print what would be done, and write nothing")
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that choose a config, as all commands of the corpus have them."""
+    parser.add_argument("--config", metavar="FILE", help="a YAML file, for example configs/corpus/sample.yaml")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a key of the config, for example harvest.min_karma=5; may be repeated",
+    )
+
+
+def run(arguments: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
+    """Build the corpus, or tell what would be built."""
+    config = settings.load(CorpusConfig, arguments.config, arguments.overrides)
+    from pipeline import run as corpus  # noqa: PLC0415 - Beam takes a second to import: not before the config is known to be right
+
+    if arguments.dry_run:
+        sys.stdout.writelines(f"{line}\n" for line in corpus.plan(config))
+        return 0
+    release = corpus.build(config, beam_arguments)
+    sys.stdout.write(f"{release}\n")
+    return 0
