@@ -1,0 +1,79 @@
+"""Where a document stands in the release: its split and its shard, both from bits of its id alone.
+
+An id is a cryptographic hash, so its first 32 bits (the shard) and its last 32 bits (the split) know nothing of each other: the
+held-out documents are spread evenly, and a document never changes its split, however many shards there are.
+"""
+
+import math
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline import tables
+
+TRAIN = "train"
+VALIDATION = "validation"
+SPLITS = (TRAIN, VALIDATION)
+
+FILE_BYTES_PER_TEXT_BYTE = 0.42
+"""What zstd leaves of English web text in Parquet, all columns together; measured on extracted pages."""
+
+ID_DIGITS = 32
+_DIGITS = tables.ID_PREFIX_DIGITS
+_SPAN = tables.ID_PREFIX_SPAN
+
+
+def split_of(id: str, validation_fraction: float) -> str:  # noqa: A002 - it is the column's name
+    """`validation` for the share `validation_fraction` of all ids whose last eight hex digits are smallest, else `train`."""
+    return VALIDATION if int(id[-_DIGITS:], 16) < validation_fraction * _SPAN else TRAIN
+
+
+def in_validation(ids: pa.Array | pa.ChunkedArray, validation_fraction: float) -> np.ndarray:
+    """`split_of` for a whole column; returns bool of the same length."""
+    return _numbers(ids, ID_DIGITS - _DIGITS) < validation_fraction * _SPAN
+
+
+def prefixes(ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """The first 32 bits of each id, uint32: what its shard follows from."""
+    return _numbers(ids, 0)
+
+
+def _numbers(ids: pa.Array | pa.ChunkedArray, start: int) -> np.ndarray:
+    digits = pc.utf8_slice_codeunits(ids, start, start + _DIGITS).to_pylist()
+    return np.frombuffer(bytes.fromhex("".join(digits)), dtype=">u4").astype(np.uint32)
+
+
+def shard_count(present: np.ndarray, text_bytes: int, shard_bytes: int) -> int:
+    """How many shards a split gets: about `shard_bytes` each on disk, and none of them empty unless all are.
+
+    present: the `prefixes` of the split's documents, in any order.
+    text_bytes: UTF-8 bytes of their texts.
+    Always at least 1: a split without documents is one file without rows, so that the release opens.
+    """
+    wanted = math.ceil(text_bytes * FILE_BYTES_PER_TEXT_BYTE / shard_bytes)
+    count = max(1, min(wanted, len(present)))
+    while count > 1 and len(np.unique(shards_of(present, count))) < count:
+        count = count * 9 // 10
+    return count
+
+
+def shards_of(present: np.ndarray, count: int) -> np.ndarray:
+    """The shard of each of some `prefixes`, from 0, when there are `count`; as `tables.partition_of` has it."""
+    return (present.astype(np.uint64) * np.uint64(count) >> np.uint64(32)).astype(np.int64)
+
+
+def prefix_range(index: int, count: int) -> tuple[int, int]:
+    """The smallest and the largest prefix that belong to shard `index` of `count`."""
+    return -(-index * _SPAN // count), -(-(index + 1) * _SPAN // count) - 1
+
+
+def overlapping(index: int, count: int, partitions: int) -> range:
+    """The partitions, of `partitions`, that hold ids of shard `index` of `count`."""
+    low, high = prefix_range(index, count)
+    return range(low * partitions // _SPAN, high * partitions // _SPAN + 1)
+
+
+def shard_name(split: str, index: int, count: int) -> str:
+    """A shard's file below the release: data/train-00000-of-00042.parquet."""
+    return f"data/{split}-{index:05d}-of-{count:05d}.parquet"

@@ -1,0 +1,47 @@
+"""Parts of a run, read a row group at a time, so that no more than that of the texts is ever in memory."""
+
+from collections.abc import Iterator, Sequence
+
+import fsspec.core
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import storage, tables
+
+FIRST_ID = "0" * tables.ID_PREFIX_DIGITS
+LAST_ID = "g"
+"""Greater than every hex digit."""
+
+
+def read_part(folder: str, partition: int, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
+    """A partition's rows, or some of their columns; no rows when the stage wrote no such file."""
+    path = storage.join(folder, storage.part_name(partition))
+    if storage.exists(path):
+        return storage.read_parquet(path, columns)
+    wanted = schema if columns is None else pa.schema([schema.field(column) for column in columns])
+    return wanted.empty_table()
+
+
+def row_groups(
+    path: str, columns: Sequence[str] | None = None, first: str = FIRST_ID, last: str = LAST_ID
+) -> Iterator[pa.Table]:
+    """A file's row groups in their order, those left out whose ids all lie outside first <= id <= last.
+
+    A group at the border holds other ids too. An absent file has no groups.
+    """
+    if not storage.exists(path):
+        return
+    filesystem, location = fsspec.core.url_to_fs(path)
+    with filesystem.open(location, "rb") as file:
+        parquet = pq.ParquetFile(file)
+        place = parquet.schema_arrow.get_field_index("id")
+        for group in range(parquet.num_row_groups):
+            ids = parquet.metadata.row_group(group).column(place).statistics if place == 0 else None
+            if ids is None or not ids.has_min_max or (ids.min <= last and ids.max >= first):
+                yield parquet.read_row_group(group, columns=list(columns) if columns is not None else None)
+
+
+def count_parts(folder: str) -> int:
+    """How many partitions a stage's folder has: one more than the number of its last part; 0 when there is none."""
+    parts = storage.list_parts(folder)
+    return int(parts[-1].rpartition("part-")[2].partition(".")[0]) + 1 if parts else 0

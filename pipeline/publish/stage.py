@@ -1,0 +1,199 @@
+"""The release's files: the ledger closed, the shards cut, in one Beam pipeline through which no text is shuffled.
+
+A worker first settles a partition (ledger, signatures, sizes), and when all are settled another cuts a shard straight from the
+partitions that its id range overlaps. Both hold one file's rows at a time.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline import schemas, storage, tables
+from pipeline.ledger import Stage
+from pipeline.publish import placement, reading, settlement
+from pipeline.publish.takedown import Takedown
+from pipeline.storage import FileRecord
+
+REFUSED = "_ledger"
+SIGNATURES = "_signatures"
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """What one element of work wrote, what it counted, and what it found wrong."""
+
+    files: tuple[FileRecord, ...]
+    counters: Mapping[str, int]
+    faults: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitSize:
+    """A partition's share of one split: UTF-8 bytes of the texts, and `placement.prefixes` of its documents, packed."""
+
+    split: str
+    text_bytes: int
+    prefixes: bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """One file of the release's `data/`."""
+
+    split: str
+    index: int
+    count: int
+
+    @property
+    def name(self) -> str:
+        """Its path below the release."""
+        return placement.shard_name(self.split, self.index, self.count)
+
+
+@dataclasses.dataclass(eq=False)  # Beam writes to its transforms, so it cannot be frozen
+class PublishRelease(beam.PTransform):
+    """A run's finished stages -> the release's data/, ledger/ and signatures/, and a `Published` for each element of work.
+
+    run: the run directory. partitions: in how many its stages are cut. permutations: of the signatures.
+    The output does not depend on the number of partitions, except that ledger and signatures keep the run's cut.
+    """
+
+    run: str
+    partitions: int
+    permutations: int
+    shard_bytes: int = 100_000_000
+    validation_fraction: float = 0.05
+    takedown: Takedown = dataclasses.field(default_factory=Takedown)
+
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Published]:
+        """Settle all partitions, then cut all shards."""
+        settled = (
+            begin
+            | "Partitions" >> beam.Create(range(self.partitions))
+            | "Spread partitions" >> beam.Reshuffle()
+            | "Settle" >> beam.FlatMap(self._settle).with_outputs("sizes", main="published")
+        )
+        cut = (
+            begin
+            | "Once" >> beam.Create([self.shard_bytes])
+            | "Plan" >> beam.FlatMap(_plan, beam.pvalue.AsList(settled.sizes))
+            | "Spread shards" >> beam.Reshuffle()
+            | "Cut" >> beam.Map(lambda shard: cut_shard(self.run, self.partitions, shard))
+        )
+        return (settled.published, cut) | beam.Flatten()
+
+    def _settle(self, partition: int) -> Iterator[Any]:
+        published, sizes = settle_partition(
+            self.run, partition, self.permutations, self.takedown, self.validation_fraction
+        )
+        yield published
+        for size in sizes:
+            yield beam.pvalue.TaggedOutput("sizes", size)
+
+
+def settle_partition(
+    run: str, partition: int, permutations: int, takedown: Takedown, validation_fraction: float
+) -> tuple[Published, list[SplitSize]]:
+    """Write a partition's ledger and signatures; returns the records and the sizes that the plan of the shards needs."""
+
+    def part(folder: str, schema: pa.Schema, *columns: str) -> pa.Table:
+        return reading.read_part(storage.join(run, folder), partition, schema, columns or None)
+
+    links = part(Stage.LINKS, schemas.LINKS, "id", "url")
+    found = settlement.Partition(
+        links=links,
+        refused_links=part(f"{Stage.LINKS}/{REFUSED}", schemas.LEDGER),
+        pages=part(f"{Stage.PAGES}/index", schemas.PAGES, "id", "url", "outcome", "reason", "detail"),
+        refused_documents=part(f"{Stage.DOCUMENTS}/{REFUSED}", schemas.LEDGER),
+        documents=part(Stage.DOCUMENTS, schemas.DOCUMENTS, "id", "url", "domain"),
+        duplicates=part(Stage.DUPLICATES, schemas.DUPLICATES),
+    )
+    ledger = settlement.settle(found, takedown, validation_fraction)
+    kept = settlement.kept_ids(ledger)
+    signatures = part(f"{Stage.DOCUMENTS}/{SIGNATURES}", schemas.signatures(permutations))
+    signatures = tables.sorted_by(signatures.filter(pc.is_in(signatures["id"], value_set=kept)), "id")
+    release, name = storage.join(run, Stage.CORPUS), storage.part_name(partition)
+    files = (
+        storage.write_parquet(release, f"ledger/{name}", tables.require_schema(ledger, schemas.LEDGER)),
+        storage.write_parquet(release, f"signatures/{name}", signatures),
+    )
+    counters = {
+        "links": links.num_rows,
+        "ledger_rows": ledger.num_rows,
+        "kept": len(kept),
+        "signatures": signatures.num_rows,
+        **_count_reasons(ledger),
+    }
+    return Published(files, counters, tuple(settlement.faults(links, ledger))), _sizes(
+        storage.join(run, Stage.DOCUMENTS, name), ledger
+    )
+
+
+def _count_reasons(ledger: pa.Table) -> dict[str, int]:
+    counts = ledger.group_by(["stage", "outcome", "reason"]).aggregate([([], "count_all")])
+    return {
+        f"ledger/{row['stage']}/{row['outcome']}/{row['reason']}": row["count_all"]
+        for row in sorted(counts.to_pylist(), key=lambda row: (row["stage"], row["outcome"], row["reason"]))
+    }
+
+
+def _sizes(documents: str, ledger: pa.Table) -> list[SplitSize]:
+    kept = {split: settlement.kept_ids(ledger, split) for split in placement.SPLITS}
+    text_bytes = dict.fromkeys(kept, 0)
+    for group in reading.row_groups(documents, ["id", "text"]):
+        for split, ids in kept.items():
+            texts = group["text"].filter(pc.is_in(group["id"], value_set=ids))
+            text_bytes[split] += pc.sum(pc.binary_length(texts)).as_py() or 0
+    return [SplitSize(split, text_bytes[split], placement.prefixes(ids).tobytes()) for split, ids in kept.items()]
+
+
+def _plan(shard_bytes: int, sizes: Iterable[SplitSize]) -> list[Shard]:
+    return plan_shards(sizes, shard_bytes)
+
+
+def plan_shards(sizes: Iterable[SplitSize], shard_bytes: int) -> list[Shard]:
+    """The files of the release; the same for the same documents, however they were partitioned and in whatever order."""
+    sizes = list(sizes)
+    shards = []
+    for split in placement.SPLITS:
+        own = [size for size in sizes if size.split == split]
+        present = np.frombuffer(b"".join(size.prefixes for size in own), dtype=np.uint32)
+        count = placement.shard_count(present, sum(size.text_bytes for size in own), shard_bytes)
+        shards += [Shard(split, index, count) for index in range(count)]
+    return shards
+
+
+def cut_shard(run: str, partitions: int, shard: Shard) -> Published:
+    """Write one shard from the documents of the partitions that it overlaps; their ledgers must be settled."""
+    low, high = placement.prefix_range(shard.index, shard.count)
+    first, last = f"{low:08x}", f"{high:08x}{reading.LAST_ID}"
+    rows = [
+        group
+        for partition in placement.overlapping(shard.index, shard.count, partitions)
+        for group in _documents_of_shard(run, partition, shard, first, last)
+    ]
+    table = pa.concat_tables(rows) if rows else schemas.DOCUMENTS.empty_table()
+    table = tables.require_schema(tables.sorted_by(table, "id").combine_chunks(), schemas.DOCUMENTS)
+    record = storage.write_parquet(storage.join(run, Stage.CORPUS), shard.name, table)
+    counters = {
+        shard.split: table.num_rows,
+        f"{shard.split}_text_bytes": pc.sum(pc.binary_length(table["text"])).as_py() or 0,
+        f"{shard.split}_words": pc.sum(table["word_count"]).as_py() or 0,
+    }
+    return Published((record,), counters)
+
+
+def _documents_of_shard(run: str, partition: int, shard: Shard, first: str, last: str) -> Iterator[pa.Table]:
+    name = storage.part_name(partition)
+    ledger = storage.read_parquet(
+        storage.join(run, Stage.CORPUS, "ledger", name), ["id", "stage", "outcome", "reason", "detail"]
+    )
+    kept = settlement.kept_ids(ledger, shard.split)
+    for group in reading.row_groups(storage.join(run, Stage.DOCUMENTS, name), None, first, last):
+        group = group.filter(pc.is_in(group["id"], value_set=kept))
+        yield group.filter(placement.shards_of(placement.prefixes(group["id"]), shard.count) == shard.index)
