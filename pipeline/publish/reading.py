@@ -41,6 +41,13 @@ def row_groups(
                 yield parquet.read_row_group(group, columns=list(columns) if columns is not None else None)
 
 
+def row_count(path: str) -> int:
+    """A file's rows, from its footer."""
+    filesystem, location = fsspec.core.url_to_fs(path)
+    with filesystem.open(location, "rb") as file:
+        return int(pq.read_metadata(file).num_rows)
+
+
 def count_parts(folder: str) -> int:
     """How many partitions a stage's folder has: one more than the number of its last part; 0 when there is none."""
     parts = storage.list_parts(folder)

@@ -1,0 +1,125 @@
+"""The end of a release: books checked, card and report written."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import webtext
+from pipeline import storage
+from pipeline.ledger import Stage
+from pipeline.publish import card, report, run_view
+from pipeline.publish.books import Books, check_books
+from pipeline.publish.stage import Published
+from pipeline.publish.survey import survey
+from pipeline.storage import FileRecord
+
+CARD = "README.md"
+REPORT = "report.html"
+PARTS = ("data", "ledger", "signatures", CARD, REPORT, storage.MANIFEST, storage.SUCCESS)
+
+
+def clear(run: str) -> None:
+    """Remove an earlier release from the run, so that no shard of another count survives beside the new ones."""
+    for name in PARTS:
+        storage.remove(storage.join(run, Stage.CORPUS, name))
+
+
+def totals(published: Iterable[Published]) -> Published:
+    """All elements' results as one: files by path, counters added up, faults in order."""
+    files: list[FileRecord] = []
+    counters: Counter[str] = Counter()
+    faults: list[str] = []
+    for each in published:
+        files += each.files
+        counters.update(each.counters)
+        faults += each.faults
+    return Published(
+        tuple(sorted(files, key=lambda record: record.path)), dict(sorted(counters.items())), tuple(sorted(faults))
+    )
+
+
+def books_of(result: Published, submissions: int, submissions_by_reason: Mapping[str, int]) -> Books:
+    """The sums to check, from the results of `PublishRelease` and the counters of the stage links."""
+    sums = {name: result.counters.get(name, 0) for name in ("links", "ledger_rows", "kept", "train", "validation")}
+    return Books(
+        **sums,
+        signatures=result.counters.get("signatures", 0),
+        submissions=submissions,
+        submissions_by_reason=submissions_by_reason,
+        faults=result.faults,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ReleaseSettings:
+    """What the card and the report need of the config. `config` is the publish stage's part, as its manifest will have it."""
+
+    config: Mapping[str, Any]
+    software: Mapping[str, str]
+    validation_fraction: float = 0.05
+    permutations: int = 128
+    name: str = "WebText, rebuilt"
+    contact: str = ""
+    reference_domains: str = ""
+
+
+def finish_release(
+    run: str, published: Iterable[Published], settings: ReleaseSettings
+) -> tuple[list[FileRecord], dict[str, int]]:
+    """Check the books, then write card and report; returns all files of the release and its counters, for its manifest.
+
+    The manifest and the mark of success are the caller's, as for every stage.
+    Raises BooksDoNotBalanceError before anything is written that would make the release look whole.
+    """
+    result = totals(published)
+    counted = run_view.manifest(run, Stage.LINKS).get("counters", {})
+    check_books(books_of(result, counted.get("submissions", 0), counted.get("submissions_by_reason", {})))
+    found = survey(run)
+    outputs = [dataclasses.asdict(record) for record in result.files]
+    facts = card.CardFacts(
+        name=settings.name,
+        version=webtext.__version__,
+        permutations=settings.permutations,
+        validation_fraction=settings.validation_fraction,
+        splits=card.split_facts(outputs, result.counters),
+        settings={**run_view.settings(run), Stage.CORPUS.value: settings.config},
+        contact=settings.contact,
+    )
+    release = storage.join(run, Stage.CORPUS)
+    readme = storage.write_bytes(release, CARD, card.write_card(facts, found).encode())
+    draft = manifest_draft([*result.files, readme], result.counters, settings.config, settings.software)
+    html = report.build_report(run, draft, settings.reference_domains)
+    written = storage.write_bytes(release, REPORT, html.encode())
+    return [*result.files, readme, written], dict(result.counters)
+
+
+def manifest_draft(
+    outputs: Sequence[FileRecord],
+    counters: Mapping[str, int],
+    config: Mapping[str, Any],
+    software: Mapping[str, str],
+) -> dict[str, Any]:
+    """The part of the release's manifest that the report shows."""
+    return {
+        "outputs": [dataclasses.asdict(record) for record in sorted(outputs, key=lambda record: record.path)],
+        "counters": dict(counters),
+        "config": dict(config),
+        "software": dict(software),
+    }
+
+
+def rebuild_report(run: str, reference_domains: str = "") -> str:
+    """Write a run's report anew, from what there is of it; returns where it lies.
+
+    In a finished release the manifest's record of the report follows.
+    """
+    release = storage.join(run, Stage.CORPUS)
+    manifest = run_view.manifest(run, Stage.CORPUS)
+    html = report.build_report(run, manifest, reference_domains)
+    record = storage.write_bytes(release, REPORT, html.encode())
+    if manifest:
+        others = [entry for entry in manifest["outputs"] if entry["path"] != REPORT]
+        outputs = sorted([*others, dataclasses.asdict(record)], key=lambda entry: str(entry["path"]))
+        storage.write_json(release, storage.MANIFEST, {**manifest, "outputs": outputs})
+    return storage.join(release, REPORT)

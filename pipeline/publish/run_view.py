@@ -1,0 +1,116 @@
+"""A run directory read for a person, finished or not: endings, links and documents, one partition at a time."""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+import fsspec.core
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline import schemas, storage, tables
+from pipeline.ledger import Stage
+from pipeline.publish import placement, reading, settlement
+from pipeline.publish.takedown import Takedown
+
+PAGE_INDEX = f"{Stage.PAGES}/index"
+REFUSED_LINKS = f"{Stage.LINKS}/_ledger"
+REFUSED_DOCUMENTS = f"{Stage.DOCUMENTS}/_ledger"
+LEDGER = f"{Stage.CORPUS}/ledger"
+
+
+def partition_count(run: str) -> int:
+    """In how many partitions the run is cut: what its most complete folder shows."""
+    folders = (Stage.LINKS, PAGE_INDEX, Stage.DOCUMENTS, Stage.DUPLICATES, LEDGER)
+    return max(reading.count_parts(storage.join(run, folder)) for folder in folders)
+
+
+def endings(run: str, partition: int) -> pa.Table:
+    """The ledger of a partition; before the run is finished, the endings that are known so far, and nothing kept yet."""
+    if storage.exists(storage.join(run, LEDGER, storage.part_name(partition))):
+        return reading.read_part(storage.join(run, LEDGER), partition, schemas.LEDGER)
+
+    def part(folder: str, schema: pa.Schema, *columns: str) -> pa.Table:
+        return reading.read_part(storage.join(run, folder), partition, schema, columns or None)
+
+    known = settlement.settle(
+        settlement.Partition(
+            links=part(Stage.LINKS, schemas.LINKS, "id", "url"),
+            refused_links=part(REFUSED_LINKS, schemas.LEDGER),
+            pages=part(PAGE_INDEX, schemas.PAGES, "id", "url", "outcome", "reason", "detail"),
+            refused_documents=part(REFUSED_DOCUMENTS, schemas.LEDGER),
+            documents=part(Stage.DOCUMENTS, schemas.DOCUMENTS, "id", "url", "domain"),
+            duplicates=part(Stage.DUPLICATES, schemas.DUPLICATES),
+        ),
+        Takedown(),
+        validation_fraction=0,
+    )
+    return known.filter(pc.not_equal(known["stage"], Stage.CORPUS.value))
+
+
+def links(run: str, partition: int, columns: Sequence[str]) -> pa.Table:
+    """Some columns of a partition's links."""
+    return reading.read_part(storage.join(run, Stage.LINKS), partition, schemas.LINKS, columns)
+
+
+def shard_files(run: str) -> list[str]:
+    """The release's data files, sorted; none before it is cut."""
+    folder = storage.join(run, Stage.CORPUS, "data")
+    filesystem, location = fsspec.core.url_to_fs(folder)
+    return [storage.join(folder, path.rpartition("/")[2]) for path in sorted(filesystem.glob(f"{location}/*.parquet"))]
+
+
+def documents(run: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Some columns of the kept documents, a row group at a time; of all documents before the release is cut."""
+    for path in shard_files(run) or storage.list_parts(storage.join(run, Stage.DOCUMENTS)):
+        yield from reading.row_groups(path, columns)
+
+
+def rows_by_id(run: str, folder: str, ids: Collection[str], partitions: int) -> dict[str, dict[str, Any]]:
+    """The rows of some ids in a partitioned folder, found by the id ranges of files and row groups."""
+    found: dict[str, dict[str, Any]] = {}
+    for id in sorted(set(ids)):  # noqa: A001 - it is the column's name
+        path = storage.join(run, folder, storage.part_name(tables.partition_of(id, partitions)))
+        for group in reading.row_groups(path, first=id, last=id):
+            rows = group.filter(pc.equal(group["id"], id)).to_pylist()
+            found.update({row["id"]: row for row in rows})
+    return found
+
+
+def documents_by_id(run: str, ids: Collection[str], partitions: int) -> dict[str, dict[str, Any]]:
+    """The documents of some ids, text included: from documents/, or from the release where that folder is gone."""
+    if storage.list_parts(storage.join(run, Stage.DOCUMENTS)):
+        return rows_by_id(run, Stage.DOCUMENTS, ids, partitions)
+    found: dict[str, dict[str, Any]] = {}
+    for path in shard_files(run):
+        index, count = _shard_number(path)
+        for id in sorted(set(ids)):  # noqa: A001 - it is the column's name
+            if tables.partition_of(id, count) == index:
+                for group in reading.row_groups(path, first=id, last=id):
+                    found.update({row["id"]: row for row in group.filter(pc.equal(group["id"], id)).to_pylist()})
+    return found
+
+
+def _shard_number(path: str) -> tuple[int, int]:
+    index, _, count = path.rpartition("/")[2].removesuffix(".parquet").split("-")[1:]
+    return int(index), int(count)
+
+
+def manifest(run: str, stage: str) -> dict[str, Any]:
+    """A stage's manifest; empty while there is none."""
+    path = storage.join(run, stage, storage.MANIFEST)
+    return dict(storage.read_json(path)) if storage.exists(path) else {}
+
+
+def settings(run: str) -> dict[str, Any]:
+    """Each finished stage's part of the config, by the stage's name."""
+    found = {stage.value: manifest(run, stage).get("config") for stage in Stage}
+    return {stage: config for stage, config in found.items() if config}
+
+
+def split_rows(run: str) -> dict[str, int]:
+    """Rows of train and validation, from the shards' footers."""
+    rows = dict.fromkeys(placement.SPLITS, 0)
+    for path in shard_files(run):
+        split = path.rpartition("/")[2].partition("-")[0]
+        rows[split] += reading.row_count(path)
+    return rows
