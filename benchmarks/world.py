@@ -1,9 +1,9 @@
-"""The whole command on a small real web, against what is known of its pages: what is kept, how clean, how fast, how large.
+"""The whole command on a small real web, against what is known of its pages: what is kept, how clean, how fast.
 
     python -m benchmarks.world [--data ../shared/data] [--workers 2]
 
-Prints one table. The speed is a ratio: pages per second of the whole command over those of a bare pool of as many processes
-that runs only the extraction on the same pages, in the same run.
+Prints one table. The speed is a ratio: pages per second of the whole command over those of a bare pool of as many
+processes that runs only the extraction on the same pages, in the same run.
 """
 
 import argparse

@@ -11,7 +11,7 @@ from webtext import settings
 EXAMPLES = """\
 examples:
   webtext corpus --config configs/corpus/sample.yaml
-  webtext corpus --config configs/corpus/webtext.yaml --set output=runs/2011 --set 'harvest.dumps=["dumps/RS_2011-*.zst"]'
+  webtext corpus --config configs/corpus/webtext.yaml --set output=runs/2011 --set 'harvest.dumps=["RS_2011-*.zst"]'
   webtext corpus --config my.yaml --dry-run
 
 The same command again goes on where the last one ended; finished stages whose inputs and config are unchanged are kept.
@@ -44,7 +44,7 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
     """Build the corpus, or tell what would be built."""
     config = settings.load(CorpusConfig, arguments.config, arguments.overrides)
-    from pipeline import run as corpus  # noqa: PLC0415 - Beam takes a second to import: not before the config is known to be right
+    from pipeline import run as corpus  # Beam takes a second to import: not before the config is known to be right
 
     if arguments.dry_run:
         sys.stdout.writelines(f"{line}\n" for line in corpus.plan(config))

@@ -34,7 +34,7 @@ def execute(build: Callable[[beam.Pipeline], object], runner: Runner, arguments:
 
 
 def new_pipeline(runner: Runner, arguments: Sequence[str] = ()) -> beam.Pipeline:
-    """An empty pipeline; the local one is named FnApiRunner, since Beam's DirectRunner first tries to download another."""
+    """An empty pipeline; locally on FnApiRunner by name, since Beam's DirectRunner first tries to download another."""
     if runner.name == "direct":
         return beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(list(arguments), **runner.options))
     options = PipelineOptions(list(arguments), runner=BEAM_RUNNERS[runner.name], **runner.options)
