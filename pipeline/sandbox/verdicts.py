@@ -1,0 +1,74 @@
+"""What is asked of a pool of child processes, and what it says of an item."""
+
+import dataclasses
+import os
+from typing import Generic, TypeVar
+
+R = TypeVar("R")
+
+
+def cores() -> int:
+    """The processors of this machine."""
+    return os.cpu_count() or 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """How many children, and what each may use.
+
+    deadline_seconds: for one item. Where the system tells it (Linux), the time in which a child waited for a processor
+        is not counted, so that a busy machine fails no item that an idle one passes.
+    memory_bytes: address space of a child (RLIMIT_AS), libraries included.
+    recycle_after: items after which a child makes room for a fresh one: parsers leak.
+    """
+
+    workers: int = dataclasses.field(default_factory=cores)
+    deadline_seconds: float = 5.0
+    memory_bytes: int = 2 * 1024**3
+    recycle_after: int = 2000
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "deadline_seconds", "memory_bytes", "recycle_after"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Done(Generic[R]):
+    """The task returned this."""
+
+    value: R
+
+
+@dataclasses.dataclass(frozen=True)
+class TimedOut:
+    """The task did not return within its deadline and was killed."""
+
+    deadline_seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Crashed:
+    """The task brought its child down, twice.
+
+    detail: the signal, the exit status or the limit: the same for the same cause.
+    last_words: what the child last wrote to stderr (a fatal error's stack, mostly): for logs, not for data.
+    """
+
+    detail: str
+    last_words: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Raised:
+    """The task raised an exception, or its value could not be pickled."""
+
+    type: str
+    message: str
+
+
+Verdict = Done[R] | TimedOut | Crashed | Raised
+
+
+class SandboxError(Exception):
+    """The pool itself cannot work: its children do not start, or it was closed under its users."""
