@@ -171,7 +171,7 @@ def signature_matrix(column: pa.Array | pa.ChunkedArray, permutations: int) -> n
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """Compile a function with numba, free of the GIL; kept for the next process where there is a folder to keep it in."""
+    """Compile a function with numba, free of the GIL; kept for the next process where a folder can be written."""
     try:
         return numba.njit(nogil=True, cache=True)(function)
     except RuntimeError:  # numba found no folder that it may write
