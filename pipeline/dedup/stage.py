@@ -5,7 +5,6 @@ one part or one range of hashes, except the one that joins the graph's component
 """
 
 import dataclasses
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -162,7 +161,8 @@ class FindDuplicates(beam.PTransform):
         written = storage.write_parquet(
             folder, storage.part_name(part), tables.require_schema(duplicates, schemas.DUPLICATES)
         )
-        return Deduplicated((written,), {"documents": len(ids), **Counter(reasons)})
+        counts = {reason.value: reasons.count(reason.value) for reason in REASONS.values()}
+        return Deduplicated((written,), {"documents": len(ids), **counts})
 
     def _summary(
         self, parts: tuple[Part, ...], components: Components, counts: Mapping[str, int], documents: int
