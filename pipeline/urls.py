@@ -21,7 +21,13 @@ _TRACKING_LIST = "tracking_parameters.txt"
 # Reddit escapes &, < and > in JSON, some posts twice. Only whole entities: `&copy=1` is a parameter.
 _ENTITY = re.compile(r"&(?:amp;)*(amp|lt|gt|quot|#39|#x27);", re.IGNORECASE)
 _ENTITY_CHARACTER = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "#39": "'", "#x27": "'"}
-_DROPPED_BY_WHATWG = str.maketrans("", "", "\t\n\r")
+_DROPPED_BY_WHATWG = re.compile(r"[\t\n\r]+")
+# Addresses that any WHATWG parser returns as they are: half the time of reading a dump went into parsing these. What a
+# parser might change is left out: percent signs and dots after slashes in paths, capitals, xn-- and numbers in hosts.
+_PLAIN = re.compile(
+    r"https?://(?:(?!xn--)[a-z0-9_-]++\.)++(?!xn--)[a-z]++(?:/(?!\.)[A-Za-z0-9_~!$()*+,;:@=.-]*+)++"
+    r"(\?[A-Za-z0-9_~!$()*+,;:@=.?&%/-]*+)?"
+)
 # What a name server can be asked for; WHATWG also lets pass hosts such as `a&b`, at which no page lies.
 _ASKABLE_HOST = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]")
 _ONLY_DIGITS_AND_DOTS = re.compile(r"[0-9.]+")
@@ -39,24 +45,13 @@ def normalise(url: str) -> str | None:
         return None
     if not url.isascii():
         url = _scalar_values(url)
-    url = url.strip().translate(_DROPPED_BY_WHATWG)
-    if "&" in url:
-        url = _ENTITY.sub(_entity_character, url)
-    try:
-        href: str = ada_url.URL(url).href
-    except ValueError:
-        return None
-    if not href.startswith(("http://", "https://")):
-        return None
-    address, _, query = href.partition("#")[0].partition("?")
-    scheme, _, rest = address.partition("://")
-    authority, slash, path = rest.partition("/")
-    authority = authority.rpartition("@")[2]
-    if not _ASKABLE_HOST.fullmatch(_without_port(authority)):
-        return None
-    query = _without_tracking(query)
-    normal = f"{scheme}://{authority}{slash}{path}?{query}" if query else f"{scheme}://{authority}{slash}{path}"
-    return normal if len(normal) <= MAX_LENGTH else None
+    url = url.strip()
+    if "&" in url and ";" in url:
+        url = _ENTITY.sub(_entity_character, _DROPPED_BY_WHATWG.sub("", url))
+    plain = _PLAIN.fullmatch(url)
+    if plain is None:
+        return _parsed(url)
+    return url if plain[1] is None else _with_query(url[: plain.start(1)], plain[1][1:])
 
 
 def link_key(normalised: str) -> str:
@@ -64,8 +59,8 @@ def link_key(normalised: str) -> str:
 
     Mobile hosts stay apart: `m.example.org` often serves another page.
     """
-    address, mark, query = normalised.partition("?")
-    authority, _, path = address.partition("://")[2].partition("/")
+    address, mark, query = normalised[7:].partition("?")
+    authority, _, path = address.removeprefix("/").partition("/")
     if authority.startswith("www.") and "." in authority[4:]:
         authority = authority[4:]
     return f"{authority.removesuffix('.')}/{path.removesuffix('/')}{mark}{query}"
@@ -134,6 +129,28 @@ def _public_suffixes() -> frozenset[str]:
     return frozenset(rule if rule.isascii() else ada_url.idna_to_ascii(rule).decode() for rule in snapshot.tlds)
 
 
+def _parsed(url: str) -> str | None:
+    try:
+        href: str = ada_url.URL(url).href
+    except ValueError:
+        return None
+    if not href.startswith(("http://", "https://")):
+        return None
+    address, _, query = href.partition("#")[0].partition("?")
+    scheme, _, rest = address.partition("://")
+    authority, _, path = rest.partition("/")
+    authority = authority.rpartition("@")[2]
+    if not _ASKABLE_HOST.fullmatch(_without_port(authority)):
+        return None
+    normal = _with_query(f"{scheme}://{authority}/{path}", query)
+    return normal if len(normal) <= MAX_LENGTH else None
+
+
+def _with_query(address: str, query: str) -> str:
+    query = _without_tracking(query)
+    return f"{address}?{query}" if query else address
+
+
 def _scalar_values(text: str) -> str:
     """The text with surrogate pairs joined and lone surrogates replaced, as WHATWG converts strings of JavaScript."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
@@ -150,8 +167,6 @@ def _without_port(authority: str) -> str:
 
 
 def _without_tracking(query: str) -> str:
-    if not query:
-        return query
     names, prefixes = _tracking()
     kept = [
         parameter
@@ -163,6 +178,7 @@ def _without_tracking(query: str) -> str:
 
 @functools.cache
 def _tracking() -> tuple[frozenset[str], tuple[str, ...]]:
+    """Names of tracking parameters, and what other such names begin with."""
     listed = word_lists.packaged("pipeline", _TRACKING_LIST)
     exact = frozenset(name for name in listed if not name.endswith("*"))
-    return exact, tuple(name[:-1] for name in listed if name.endswith("*"))
+    return exact, tuple(name.removesuffix("*") for name in listed if name.endswith("*"))

@@ -2,8 +2,8 @@
 
 What changed over time, from the statistics of all monthly dumps 2005-06 to 2026-01 that Arctic Shift publishes:
 `created_utc` is a string in 2014-01 to 2015-11 and a float in lines as the API gave them; `score` is null in a few
-posts of 2017; `url` is null in a quarter of 2022-08; `is_self` is always there, but not in what other tools made of dumps.
-Links to posts on Reddit are sometimes relative. `url` and `title` are HTML-escaped unless the API was asked otherwise.
+posts of 2017; `url` is null in a quarter of 2022-08; `is_self` is always there, but not in what other tools made of
+dumps. Links to posts on Reddit are sometimes relative. `url` and `title` are HTML-escaped unless the API was asked otherwise.
 """
 
 import enum
@@ -74,10 +74,14 @@ def read_submission(line: bytes) -> Submission | SubmissionReason:
         return SubmissionReason.NO_URL
     if not isinstance(url, str):
         return SubmissionReason.BAD_URL
-    score = whole_number(post.get("score"))
+    score = post.get("score")
+    if type(score) is not int:
+        score = whole_number(score)
     if score is None or not -MAX_SCORE < score < MAX_SCORE:
         return SubmissionReason.NO_SCORE
-    created = whole_number(post.get("created_utc"))
+    created = post.get("created_utc")
+    if type(created) is not int:
+        created = whole_number(created)
     if created is None or not 0 < created < MAX_TIME:
         return SubmissionReason.NO_DATE
     return Submission(post_id.removeprefix("t3_"), url, subreddit, score, created, _title(post.get("title")))

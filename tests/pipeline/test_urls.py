@@ -94,6 +94,11 @@ def test_never_raises_and_is_idempotent(text: str) -> None:
         is_wikipedia(once)
 
 
+@given(st.from_regex(urls._PLAIN, fullmatch=True, alphabet=st.characters(max_codepoint=127)))
+def test_what_is_not_parsed_would_be_parsed_to_itself(plain: str) -> None:
+    assert ada_url.URL(plain).href == plain
+
+
 @pytest.mark.parametrize(
     ("left", "right", "same"),
     [
