@@ -108,7 +108,7 @@ def _expected(pages: tuple[Page, ...], odd: Mapping[str, Any]) -> dict[str, Any]
     links = []
     special_by_url: dict[str, list[Post]] = {}
     for post, _, expect in _special(odd):
-        if expect == "eligible":
+        if expect == "linked":
             special_by_url.setdefault(post.url, []).append(post)
     tellers = [(page.meta, page.posts) for page in expectations.by_address(pages)]
     tellers += [(told, _posts(told)) for told in odd["links"]]

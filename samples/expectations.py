@@ -62,7 +62,7 @@ def lost_to_the_rule(posts: Iterable[Post]) -> list[str]:
 def post_reasons(posts: Iterable[Post], special: Iterable[str], lines: Iterable[str]) -> dict[str, int]:
     """How many lines of the dumps end where: `eligible`, or why they never become links."""
     counts = collections.Counter(
-        "eligible" if _is_eligible(post) else "too_late" if post.dump >= BEFORE[:7] else "low_karma" for post in posts
+        "linked" if _is_eligible(post) else "too_late" if post.dump >= BEFORE[:7] else "low_karma" for post in posts
     )
     return dict(sorted((counts + collections.Counter(special) + collections.Counter(lines)).items()))
 

@@ -89,6 +89,11 @@ class Page:
         return list(self.meta.get("comments", ()))
 
     @property
+    def tags(self) -> list[dict[str, str]]:
+        """Further <meta> tags."""
+        return list(self.meta.get("tags", ()))
+
+    @property
     def text(self) -> str:
         """What an ideal extractor would find: the text alone, without signatures, comments and the site's furniture."""
         return "\n".join(markup.to_text(entry.text) for entry in self.entries)
