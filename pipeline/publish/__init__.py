@@ -1,1 +1,1 @@
-"""publish: from documents and what is known of every link to the release, its card, its report, and a look into all of it."""
+"""publish: from documents and what is known of every link to the release, its card and its report."""

@@ -5,16 +5,17 @@ from collections.abc import Mapping, Sequence
 
 
 class BooksDoNotBalanceError(Exception):
-    """The counts of a run contradict each other: something was lost or counted twice, and the release cannot be trusted."""
+    """The counts of a run contradict each other: something was lost or counted twice."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Books:
     """The sums that must agree.
 
-    links: rows of links/. ledger_rows: rows of the ledger, of which `kept` say kept. train, validation: rows of the shards.
-    signatures: rows of the release's signatures/.
-    submissions: posts and list lines that were read; submissions_by_reason: what became of them, those that became links included.
+    links: rows of links/. ledger_rows: rows of the ledger, of which `kept` say kept. train, validation: rows of the
+    shards. signatures: rows of the release's signatures/.
+    submissions: posts and list lines that were read; submissions_by_reason: what became of them, those that became
+    links included.
     faults: sentences of `settlement.faults`.
     """
 

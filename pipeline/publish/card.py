@@ -39,7 +39,8 @@ class SplitFacts:
 class CardFacts:
     """What the card tells beside the survey.
 
-    settings: the stages' configs, as `run_view.settings` gives them. contact: whom to ask for removal; empty when nobody said.
+    settings: the stages' configs, as `run_view.settings` gives them.
+    contact: whom to ask for removal; empty when nobody said.
     """
 
     name: str
@@ -75,6 +76,7 @@ def write_card(facts: CardFacts, survey: Survey) -> str:
         survey=survey,
         funnel=wording.funnel_shares(survey.funnel),
         rules=wording.rules(facts.settings),
+        filled=_filled(facts),
         columns=[
             {"name": field.name, "type": _type(field.type), "meaning": field.metadata[b"comment"].decode()}
             for field in schemas.DOCUMENTS
@@ -84,10 +86,16 @@ def write_card(facts: CardFacts, survey: Survey) -> str:
     )
 
 
+def _filled(facts: CardFacts) -> list[str]:
+    """The splits that have documents: datasets can load no other one, except by streaming."""
+    return [split.name for split in facts.splits if split.rows]
+
+
 def front_matter(facts: CardFacts, survey: Survey) -> dict[str, Any]:
     """What Hugging Face reads of a card: how to load it, how large it is, what it is for."""
     size = next((name for limit, name in SIZES if survey.kept < limit), LARGEST_SIZE)
-    files = [{"split": split, "path": f"data/{split}-*"} for split in placement.SPLITS]
+    splits = _filled(facts) or list(placement.SPLITS)
+    files = [{"split": split, "path": f"data/{split}-*"} for split in splits]
     return {
         "pretty_name": facts.name,
         "language": sorted(code for code in survey.languages if code),
@@ -105,6 +113,7 @@ def front_matter(facts: CardFacts, survey: Survey) -> dict[str, Any]:
             "splits": [
                 {"name": split.name, "num_bytes": split.text_bytes, "num_examples": split.rows}
                 for split in facts.splits
+                if split.name in splits
             ],
             "download_size": sum(split.file_bytes for split in facts.splits),
             "dataset_size": sum(split.text_bytes for split in facts.splits),
@@ -139,7 +148,9 @@ def _opt_out(settings: Mapping[str, Any]) -> str:
     honoured = wording.find(settings, "honour_opt_out")
     if honoured is None or honoured:
         return (
-            "Pages whose authors say in their headers or markup that they do not want to be used (noai, TDM reservation, "
-            "ai-train=no) were left out; the ledger has them as `opt_out`."
+            "Pages whose authors say in their headers or markup that they do not want to be used (noai, TDM "
+            "reservation, ai-train=no) were left out; the ledger has them as `opt_out`."
         )
-    return "Signals in pages (noai, TDM reservation, ai-train=no) were **not** honoured: `extract.honour_opt_out` was off."
+    return (
+        "Signals in pages (noai, TDM reservation, ai-train=no) were **not** honoured: `extract.honour_opt_out` was off."
+    )

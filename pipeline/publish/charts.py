@@ -10,6 +10,8 @@ from markupsafe import Markup, escape
 WIDTH = 100
 COLUMNS_HEIGHT = 40
 GAP = 0.12
+MANY_COLUMNS = 60
+"""From so many on, columns touch: gaps narrower than a pixel flicker."""
 SMALLEST_VISIBLE = 0.6
 
 
@@ -32,8 +34,9 @@ def columns(values: Sequence[tuple[str, int]], meaning: str) -> Markup:
     """
     highest = max((count for _, count in values), default=0) or 1
     step = WIDTH / max(len(values), 1)
+    gap = GAP if len(values) < MANY_COLUMNS else 0
     rects = Markup("").join(
-        _column(position * step, step, count / highest, f"{label}: {count:,}")
+        _column(position * step, step, gap, count / highest, f"{label}: {count:,}")
         for position, (label, count) in enumerate(values)
     )
     return Markup(
@@ -41,33 +44,20 @@ def columns(values: Sequence[tuple[str, int]], meaning: str) -> Markup:
     ).format(COLUMNS_HEIGHT, meaning, rects)
 
 
-def _column(left: float, step: float, share: float, words: str) -> Markup:
+def _column(left: float, step: float, gap: float, share: float, words: str) -> Markup:
     height = max(share * COLUMNS_HEIGHT, SMALLEST_VISIBLE if share else 0)
     return Markup('<g><title>{}</title><rect class="hit" x="{}" y="0" width="{}" height="{}"/>{}</g>').format(
         words,
         _number(left),
         _number(step),
         COLUMNS_HEIGHT,
-        _rect("bar", left + step * GAP / 2, COLUMNS_HEIGHT - height, step * (1 - GAP), height),
+        _rect("bar", left + step * gap / 2, COLUMNS_HEIGHT - height, step * (1 - gap), height),
     )
 
 
 def _rect(kind: str, x: float, y: float, width: float, height: float) -> Markup:
     numbers = [_number(value) for value in (x, y, width, height)]
     return Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>').format(escape(kind), *numbers)
-
-
-def stacked(parts: Sequence[tuple[str, float]]) -> Markup:
-    """A bar of several parts beside each other: (CSS class, share of the whole) each."""
-    left = 0.0
-    rects = Markup("")
-    for kind, share in parts:
-        rects += _rect(kind, left, 0, share * WIDTH, 8)
-        left += share * WIDTH
-    return Markup(
-        '<svg class="track" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
-        '<rect class="rail" width="100" height="8"/>{}</svg>'
-    ).format(rects)
 
 
 def _number(value: float) -> str:

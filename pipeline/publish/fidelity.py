@@ -1,7 +1,8 @@
 """How near the links are to OpenAI's: measured on the list of WebText's top domains that came with GPT-2's model card.
 
-The list (`domains.txt` of the repository openai/gpt-2) has a count and a name a line; the name is a domain's label before its
-public suffix, so `bbc` stands for bbc.com and bbc.co.uk, and the counts are of links. It is read from where the user has it.
+The list (`domains.txt` of the repository openai/gpt-2) has a count and a name a line; the name is a domain's label
+before its public suffix, so `bbc` stands for bbc.com and bbc.co.uk. Its counts add up to far more than WebText's
+documents, so they are counts of links. The list is read from where the user has it.
 """
 
 import dataclasses
@@ -56,7 +57,9 @@ def parse_reference(lines: Iterable[str], source: str) -> list[tuple[str, int]]:
         if not count.strip():
             continue
         if not count.isdecimal():
-            raise UserError(f"{source}, line {number}: a count and a domain's name were expected, not {line.strip()!r}.")
+            raise UserError(
+                f"{source}, line {number}: a count and a domain's name were expected, not {line.strip()!r}."
+            )
         if name:
             entries.append((name, int(count)))
     return entries

@@ -1,7 +1,7 @@
 """Where a document stands in the release: its split and its shard, both from bits of its id alone.
 
-An id is a cryptographic hash, so its first 32 bits (the shard) and its last 32 bits (the split) know nothing of each other: the
-held-out documents are spread evenly, and a document never changes its split, however many shards there are.
+An id is a cryptographic hash, so its first 32 bits (the shard) and its last 32 bits (the split) know nothing of each
+other: the held-out documents are spread evenly, and a document never changes its split, however many shards there are.
 """
 
 import math
@@ -25,7 +25,10 @@ _SPAN = tables.ID_PREFIX_SPAN
 
 
 def split_of(id: str, validation_fraction: float) -> str:  # noqa: A002 - it is the column's name
-    """`validation` for the share `validation_fraction` of all ids whose last eight hex digits are smallest, else `train`."""
+    """`validation` or `train`.
+
+    validation_fraction: the last eight hex digits, as a share of 2^32, lie below it for the ids that are held out.
+    """
     return VALIDATION if int(id[-_DIGITS:], 16) < validation_fraction * _SPAN else TRAIN
 
 

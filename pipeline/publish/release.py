@@ -15,8 +15,7 @@ from pipeline.publish.survey import survey
 from pipeline.storage import FileRecord
 
 CARD = "README.md"
-REPORT = "report.html"
-PARTS = ("data", "ledger", "signatures", CARD, REPORT, storage.MANIFEST, storage.SUCCESS)
+PARTS = ("data", "ledger", "signatures", CARD, report.REPORT, storage.MANIFEST, storage.SUCCESS)
 
 
 def clear(run: str) -> None:
@@ -53,7 +52,11 @@ def books_of(result: Published, submissions: int, submissions_by_reason: Mapping
 
 @dataclasses.dataclass(frozen=True)
 class ReleaseSettings:
-    """What the card and the report need of the config. `config` is the publish stage's part, as its manifest will have it."""
+    """What the card and the report need of the config.
+
+    config: the publish stage's part, as its manifest will have it. software: versions, likewise.
+    reference_domains: path of OpenAI's list of WebText's top domains; empty when the user has none.
+    """
 
     config: Mapping[str, Any]
     software: Mapping[str, str]
@@ -90,7 +93,7 @@ def finish_release(
     readme = storage.write_bytes(release, CARD, card.write_card(facts, found).encode())
     draft = manifest_draft([*result.files, readme], result.counters, settings.config, settings.software)
     html = report.build_report(run, draft, settings.reference_domains)
-    written = storage.write_bytes(release, REPORT, html.encode())
+    written = storage.write_bytes(release, report.REPORT, html.encode())
     return [*result.files, readme, written], dict(result.counters)
 
 
@@ -107,19 +110,3 @@ def manifest_draft(
         "config": dict(config),
         "software": dict(software),
     }
-
-
-def rebuild_report(run: str, reference_domains: str = "") -> str:
-    """Write a run's report anew, from what there is of it; returns where it lies.
-
-    In a finished release the manifest's record of the report follows.
-    """
-    release = storage.join(run, Stage.CORPUS)
-    manifest = run_view.manifest(run, Stage.CORPUS)
-    html = report.build_report(run, manifest, reference_domains)
-    record = storage.write_bytes(release, REPORT, html.encode())
-    if manifest:
-        others = [entry for entry in manifest["outputs"] if entry["path"] != REPORT]
-        outputs = sorted([*others, dataclasses.asdict(record)], key=lambda entry: str(entry["path"]))
-        storage.write_json(release, storage.MANIFEST, {**manifest, "outputs": outputs})
-    return storage.join(release, REPORT)

@@ -1,7 +1,6 @@
 """The report: one self-contained HTML page that shows a run, finished or not, to whoever has to trust it."""
 
 import dataclasses
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
@@ -12,22 +11,21 @@ from markupsafe import Markup
 
 import webtext
 from pipeline import storage
-from pipeline.ledger import Outcome, Stage
+from pipeline.ledger import Outcome, Reason, Stage
 from pipeline.publish import charts, differences, fidelity, run_view, samples, survey, wording
 
-TEMPLATE = "report.html"
+REPORT = "report.html"
+TEMPLATE = REPORT
 STYLE = "report.css"
 TOP = 20
 SAMPLES_KEPT = 6
 SAMPLES_REFUSED = 3
-PAIRS = 3
+PAIRS = {Reason.NEAR_DUPLICATE: 3, Reason.WIKIPEDIA_MIRROR: 1}
+"""Examples shown of a reason; exact duplicates show nothing that their name does not say."""
 EXCERPT = 600
-PAIR_WORDS = 90
 TICKS = 7
 LARGE_SHARE = 0.2
 CLUSTER_BINS = ((2, 2), (3, 3), (4, 4), (5, 9), (10, 99), (100, 999), (1000, None))
-
-_UNPRINTABLE = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,9 +67,10 @@ def build_report(run: str, manifest: Mapping[str, Any] | None = None, reference_
     found = survey.survey(run)
     chosen = samples.links_by_reason(run, SAMPLES_KEPT)
     page = wording.environment(html=True)
-    page.filters["clean"] = clean
     style = resources.files(__package__).joinpath(STYLE).read_text("utf-8")
-    return page.get_template(TEMPLATE).render(
+    return page.get_template(
+        TEMPLATE
+    ).render(
         style=Markup(style),  # noqa: S704 - our own file
         charts=charts,
         version=webtext.__version__,
@@ -89,7 +88,11 @@ def build_report(run: str, manifest: Mapping[str, Any] | None = None, reference_
         without_karma=found.karma.get(None, 0),
         months=_months(found.months),
         clusters=_clusters(found.cluster_sizes),
-        pairs=[_pair(pair) for pair in samples.pairs(run, samples.Wish(count=PAIRS))],
+        pairs=[
+            _pair(pair)
+            for reason, count in PAIRS.items()
+            for pair in samples.pairs(run, samples.Wish(reason=reason, count=count))
+        ],
         kept=[_excerpt(view) for view in chosen.get(Outcome.KEPT, [])],
         refused={
             reason: [_excerpt(view) for view in views[:SAMPLES_REFUSED]]
@@ -103,13 +106,24 @@ def build_report(run: str, manifest: Mapping[str, Any] | None = None, reference_
             allow_unicode=True,
         ),
         software=manifest.get("software", {}),
-        outputs=[entry for entry in manifest.get("outputs", []) if not entry["path"].endswith(TEMPLATE)],
+        outputs=[entry for entry in manifest.get("outputs", []) if entry["path"] != REPORT],
+        sources=run_view.manifest(run, Stage.LINKS).get("counters", {}).get("sources", {}),
     )
 
 
-def clean(text: str) -> str:
-    """The text with control and other unprintable characters made visible as U+FFFD: HTML allows none of them."""
-    return _UNPRINTABLE.sub("\ufffd", text)
+def rebuild_report(run: str, reference_domains: str = "") -> str:
+    """Write a run's report anew, from what there is of it; returns where it lies.
+
+    In a finished release the manifest's record of the report follows.
+    """
+    release = storage.join(run, Stage.CORPUS)
+    manifest = run_view.manifest(run, Stage.CORPUS)
+    record = storage.write_bytes(release, REPORT, build_report(run, manifest, reference_domains).encode())
+    if manifest:
+        others = [entry for entry in manifest["outputs"] if entry["path"] != REPORT]
+        outputs = sorted([*others, dataclasses.asdict(record)], key=lambda entry: str(entry["path"]))
+        storage.write_json(release, storage.MANIFEST, {**manifest, "outputs": outputs})
+    return storage.join(release, REPORT)
 
 
 def bars(counts: Mapping[str, int], most: int | None = None) -> list[Bar]:
@@ -152,7 +166,7 @@ def histogram(values: Sequence[tuple[str, int]], meaning: str, ticks: int = TICK
 def _lengths(lengths: Counter[int]) -> Histogram | None:
     if not lengths:
         return None
-    steps = range(0, 2 * 64)
+    steps = range(2 * 64)
     inside = [step for step in steps if min(lengths) <= survey.length_edge(step) <= max(lengths)]
     edges = [survey.length_edge(step) for step in inside]
     return histogram([(wording.short(edge), lengths[edge]) for edge in edges], "Documents by number of words")
@@ -191,8 +205,8 @@ def _clusters(sizes: Counter[int]) -> list[Bar]:
 
 
 def _pair(pair: samples.Pair) -> dict[str, Any]:
-    left, right = differences.side_by_side(pair.text or "", pair.keeper_text or "", PAIR_WORDS)
-    return {"pair": pair, "left": left, "right": right}
+    left, right = differences.side_by_side(pair.text or "", pair.keeper_text or "")
+    return {"pair": pair, "left": differences.condensed(left), "right": differences.condensed(right)}
 
 
 def _excerpt(view: samples.LinkView) -> dict[str, Any]:
@@ -226,5 +240,7 @@ def own_warnings(found: survey.Survey) -> list[str]:
             warnings.append(f"{domain} alone has {count / documents:.0%} of the documents.")
     largest = max(found.cluster_sizes, default=0)
     if documents > TOP and largest / documents > LARGE_SHARE:
-        warnings.append(f"One cluster of duplicates has {largest:,} documents: a template may have been taken for a text.")
+        warnings.append(
+            f"One cluster of duplicates has {largest:,} documents: a template may have been taken for a text."
+        )
     return warnings

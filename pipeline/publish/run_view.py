@@ -25,7 +25,7 @@ def partition_count(run: str) -> int:
 
 
 def endings(run: str, partition: int) -> pa.Table:
-    """The ledger of a partition; before the run is finished, the endings that are known so far, and nothing kept yet."""
+    """The ledger of a partition; before the run is finished, the endings known so far, and nothing kept yet."""
     if storage.exists(storage.join(run, LEDGER, storage.part_name(partition))):
         return reading.read_part(storage.join(run, LEDGER), partition, schemas.LEDGER)
 
@@ -68,10 +68,10 @@ def documents(run: str, columns: Sequence[str]) -> Iterator[pa.Table]:
 def rows_by_id(run: str, folder: str, ids: Collection[str], partitions: int) -> dict[str, dict[str, Any]]:
     """The rows of some ids in a partitioned folder, found by the id ranges of files and row groups."""
     found: dict[str, dict[str, Any]] = {}
-    for id in sorted(set(ids)):  # noqa: A001 - it is the column's name
-        path = storage.join(run, folder, storage.part_name(tables.partition_of(id, partitions)))
-        for group in reading.row_groups(path, first=id, last=id):
-            rows = group.filter(pc.equal(group["id"], id)).to_pylist()
+    for wanted in sorted(set(ids)):
+        path = storage.join(run, folder, storage.part_name(tables.partition_of(wanted, partitions)))
+        for group in reading.row_groups(path, first=wanted, last=wanted):
+            rows = group.filter(pc.equal(group["id"], wanted)).to_pylist()
             found.update({row["id"]: row for row in rows})
     return found
 
@@ -83,10 +83,10 @@ def documents_by_id(run: str, ids: Collection[str], partitions: int) -> dict[str
     found: dict[str, dict[str, Any]] = {}
     for path in shard_files(run):
         index, count = _shard_number(path)
-        for id in sorted(set(ids)):  # noqa: A001 - it is the column's name
-            if tables.partition_of(id, count) == index:
-                for group in reading.row_groups(path, first=id, last=id):
-                    found.update({row["id"]: row for row in group.filter(pc.equal(group["id"], id)).to_pylist()})
+        for wanted in sorted(set(ids)):
+            if tables.partition_of(wanted, count) == index:
+                for group in reading.row_groups(path, first=wanted, last=wanted):
+                    found.update({row["id"]: row for row in group.filter(pc.equal(group["id"], wanted)).to_pylist()})
     return found
 
 

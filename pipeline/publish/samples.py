@@ -1,4 +1,4 @@
-"""Links and duplicate pairs chosen to be looked at: few, spread by a hash, the same at every call with the same seed."""
+"""Links and duplicate pairs chosen to be looked at: few, drawn by a hash, the same with the same seed."""
 
 import dataclasses
 import datetime
@@ -45,7 +45,7 @@ class LinkView:
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """A document that fell and the one that stays. Texts are None where the run does not hold them (an earlier release's)."""
+    """A document that fell and the one that stays. A text is None where an earlier release holds it."""
 
     id: str
     keeper: str
@@ -90,7 +90,7 @@ def pairs(run: str, wish: Wish) -> list[Pair]:
         found = ({**row, "url": addresses.get(row["id"], "")} for row in table.to_pylist())
         fitting = [row for row in found if wish.reason in ("", row["reason"]) and _on_domain(row["url"], wish.domain)]
         rows = smallest([*rows, *fitting], wish.count, wish.seed)
-    texts = run_view.documents_by_id(run, {id for row in rows for id in (row["id"], row["keeper"])}, partitions)
+    texts = run_view.documents_by_id(run, {row[end] for row in rows for end in ("id", "keeper")}, partitions)
     return [Pair(**row, text=_text(texts, row["id"]), keeper_text=_text(texts, row["keeper"])) for row in rows]
 
 
@@ -104,7 +104,7 @@ def views(run: str, rows: Iterable[Mapping[str, Any]], partitions: int) -> list[
 
 
 def smallest(rows: Iterable[dict[str, Any]], count: int, seed: int) -> list[dict[str, Any]]:
-    """The `count` rows whose ids hash lowest under a seed: a draw without replacement that needs no memory of all rows."""
+    """The `count` rows whose ids hash lowest under a seed: a draw that needs no memory of all rows."""
     return heapq.nsmallest(count, rows, key=lambda row: _lot(row["id"], seed))
 
 

@@ -1,4 +1,4 @@
-"""The last word on every link of a partition: one ledger row each, from what the stages left behind. Pure functions on tables."""
+"""The last word on every link of a partition: one ledger row each, from what the stages left behind."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -37,7 +37,10 @@ class Partition:
 
 
 def settle(partition: Partition, takedown: Takedown, validation_fraction: float) -> pa.Table:
-    """The partition's ledger, sorted by id: every ending that the stages gave. `faults` tells whether each link has one."""
+    """The partition's ledger, sorted by id: every ending that the stages gave.
+
+    `faults` tells whether each link has one.
+    """
     documents = partition.documents
     remaining = _without(documents, partition.duplicates["id"])
     reasons = takedown.reasons(remaining)
@@ -69,7 +72,7 @@ def ended_as_duplicates(duplicates: pa.Table, documents: pa.Table) -> pa.Table:
     """
     position = pc.index_in(duplicates["id"], value_set=documents["id"].combine_chunks())
     details = [
-        f"{url} ({similarity:.2f})" + (f" in {release}" if release else "")
+        f"{similarity:.2f} like {url}" + (f" in {release}" if release else "")
         for url, similarity, release in zip(
             duplicates["keeper_url"].to_pylist(),
             duplicates["similarity"].to_pylist(),
@@ -90,7 +93,7 @@ def ended_as_duplicates(duplicates: pa.Table, documents: pa.Table) -> pa.Table:
 
 
 def faults(links: pa.Table, ledger: pa.Table) -> list[str]:
-    """What is wrong between a partition's links and its ledger, one sentence a kind of fault; empty when each link has one row."""
+    """What is wrong between a partition's links and its ledger, a sentence a kind; empty when each link has one row."""
     link_ids, ledger_ids = links["id"].combine_chunks(), ledger["id"].combine_chunks()
     checks = [
         ("links stand twice in links/", _repeated(link_ids)),
@@ -134,4 +137,4 @@ def _repeated(ids: pa.Array) -> Sequence[str]:
 
 
 def _missing(ids: pa.Array, present: pa.Array) -> Sequence[str]:
-    return [str(id) for id in pc.unique(ids.filter(pc.invert(pc.is_in(ids, value_set=present)))).to_pylist()]
+    return list(pc.unique(ids.filter(pc.invert(pc.is_in(ids, value_set=present)))).to_pylist())

@@ -1,10 +1,11 @@
 """The release's files: the ledger closed, the shards cut, in one Beam pipeline through which no text is shuffled.
 
-A worker first settles a partition (ledger, signatures, sizes), and when all are settled another cuts a shard straight from the
-partitions that its id range overlaps. Both hold one file's rows at a time.
+A worker first settles a partition (ledger, signatures, sizes); when all are settled another cuts a shard straight from
+the partitions that its id range overlaps. Neither holds more than one file's rows.
 """
 
 import dataclasses
+import io
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from pipeline import schemas, storage, tables
 from pipeline.ledger import Stage
@@ -57,7 +59,7 @@ class Shard:
 
 @dataclasses.dataclass(eq=False)  # Beam writes to its transforms, so it cannot be frozen
 class PublishRelease(beam.PTransform):
-    """A run's finished stages -> the release's data/, ledger/ and signatures/, and a `Published` for each element of work.
+    """A run's finished stages -> the release's data/, ledger/ and signatures/; a `Published` for each element of work.
 
     run: the run directory. partitions: in how many its stages are cut. permutations: of the signatures.
     The output does not depend on the number of partitions, except that ledger and signatures keep the run's cut.
@@ -99,7 +101,7 @@ class PublishRelease(beam.PTransform):
 def settle_partition(
     run: str, partition: int, permutations: int, takedown: Takedown, validation_fraction: float
 ) -> tuple[Published, list[SplitSize]]:
-    """Write a partition's ledger and signatures; returns the records and the sizes that the plan of the shards needs."""
+    """Write a partition's ledger and signatures; returns the records, and the sizes that plan_shards needs."""
 
     def part(folder: str, schema: pa.Schema, *columns: str) -> pa.Table:
         return reading.read_part(storage.join(run, folder), partition, schema, columns or None)
@@ -119,8 +121,8 @@ def settle_partition(
     signatures = tables.sorted_by(signatures.filter(pc.is_in(signatures["id"], value_set=kept)), "id")
     release, name = storage.join(run, Stage.CORPUS), storage.part_name(partition)
     files = (
-        storage.write_parquet(release, f"ledger/{name}", tables.require_schema(ledger, schemas.LEDGER)),
-        storage.write_parquet(release, f"signatures/{name}", signatures),
+        write_part(release, f"ledger/{name}", tables.require_schema(ledger, schemas.LEDGER)),
+        write_part(release, f"signatures/{name}", signatures),
     )
     counters = {
         "links": links.num_rows,
@@ -157,7 +159,7 @@ def _plan(shard_bytes: int, sizes: Iterable[SplitSize]) -> list[Shard]:
 
 
 def plan_shards(sizes: Iterable[SplitSize], shard_bytes: int) -> list[Shard]:
-    """The files of the release; the same for the same documents, however they were partitioned and in whatever order."""
+    """The files of the release; the same for the same documents, however they were partitioned or ordered."""
     sizes = list(sizes)
     shards = []
     for split in placement.SPLITS:
@@ -179,13 +181,25 @@ def cut_shard(run: str, partitions: int, shard: Shard) -> Published:
     ]
     table = pa.concat_tables(rows) if rows else schemas.DOCUMENTS.empty_table()
     table = tables.require_schema(tables.sorted_by(table, "id").combine_chunks(), schemas.DOCUMENTS)
-    record = storage.write_parquet(storage.join(run, Stage.CORPUS), shard.name, table)
+    record = write_part(storage.join(run, Stage.CORPUS), shard.name, table)
     counters = {
         shard.split: table.num_rows,
         f"{shard.split}_text_bytes": pc.sum(pc.binary_length(table["text"])).as_py() or 0,
         f"{shard.split}_words": pc.sum(table["word_count"]).as_py() or 0,
     }
     return Published((record,), counters)
+
+
+def write_part(folder: str, name: str, table: pa.Table) -> FileRecord:
+    """`storage.write_parquet`, but a table without rows becomes a file without row groups.
+
+    Hugging Face's datasets takes the first row group's rows for its batch size and fails when that is zero.
+    """
+    if table.num_rows:
+        return storage.write_parquet(folder, name, table)
+    sink = io.BytesIO()
+    pq.ParquetWriter(sink, table.schema).close()
+    return storage.write_bytes(folder, name, sink.getvalue(), rows=0)
 
 
 def _documents_of_shard(run: str, partition: int, shard: Shard, first: str, last: str) -> Iterator[pa.Table]:

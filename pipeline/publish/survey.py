@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -78,7 +79,7 @@ class Survey:
         Before the run is finished it ends with the last stage that has refused a link.
         """
         names = {Stage.LINKS: "links not blocked", Stage.PAGES: "pages had", Stage.DOCUMENTS: "documents"}
-        refused = Counter({stage: 0 for stage in names})
+        refused = Counter(dict.fromkeys(names, 0))
         for ending in self.endings:
             refused[Stage(ending.stage)] += ending.count
         steps = [Step("submissions", self.submissions)] if self.submissions else []
@@ -121,7 +122,7 @@ def survey(run: str) -> Survey:
     )
 
 
-def _document_counts(run: str) -> dict[str, object]:
+def _document_counts(run: str) -> dict[str, Any]:
     columns = ["domain", "language", "score", "created_utc", "char_count", "word_count"]
     characters = words = 0
     domains: list[pa.Table] = []

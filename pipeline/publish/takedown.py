@@ -21,11 +21,11 @@ class Takedown:
     domains: frozenset[str] = frozenset()
 
     def reasons(self, documents: pa.Table) -> pa.Array:
-        """For each document (columns id, url) what asks for its removal, in words for the ledger; empty for those that stay."""
+        """For each document (columns id, url) why it is removed, in words for the ledger; empty for those that stay."""
         if not self.ids and not self.domains:
             return pa.array([""] * documents.num_rows, pa.string())
         pairs = zip(documents["id"].to_pylist(), documents["url"].to_pylist(), strict=True)
-        return pa.array([self._reason(id, url) for id, url in pairs], pa.string())
+        return pa.array([self._reason(*pair) for pair in pairs], pa.string())
 
     def _reason(self, id: str, url: str) -> str:  # noqa: A002 - it is the column's name
         if id in self.ids:

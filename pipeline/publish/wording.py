@@ -1,12 +1,16 @@
 """How the card and the report speak: numbers, shares, rules in words, and the templates' environment."""
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jinja2
 
 from pipeline.publish.survey import Step
+
+_UNPRINTABLE = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff]")
+_BIDIRECTIONAL_CONTROL = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,16 +25,25 @@ class StepShare:
 
 def environment(*, html: bool) -> jinja2.Environment:
     """Templates of this package. With `html` every value is escaped; without it the text is taken as it is."""
-    made = jinja2.Environment(  # noqa: S701 - Markdown is not HTML
+    made = jinja2.Environment(
         loader=jinja2.PackageLoader("pipeline.publish", ""),
-        autoescape=html,
+        autoescape=html,  # noqa: S701 - Markdown is not HTML
         undefined=jinja2.StrictUndefined,
         trim_blocks=html,
         lstrip_blocks=html,
         keep_trailing_newline=True,
     )
-    made.filters.update(count=count, percent=percent, size=size, short=short)
+    made.filters.update(count=count, percent=percent, size=size, short=short, clean=clean)
     return made
+
+
+def clean(text: str) -> str:
+    """The text with each character that is none on paper made visible as U+FFFD.
+
+    HTML does not allow control characters, a terminal obeys them, and marks of writing direction turn the words around
+    them.
+    """
+    return _BIDIRECTIONAL_CONTROL.sub("\ufffd", _UNPRINTABLE.sub("\ufffd", text))
 
 
 def count(number: float) -> str:

@@ -1,4 +1,4 @@
-"""A small run directory with every outcome, built from the schemas alone, as the stages before publish would leave it."""
+"""A small run directory with every outcome, as the stages before publish would leave it."""
 
 import datetime
 import hashlib
@@ -11,12 +11,27 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline import schemas, storage, tables
+from pipeline import schemas, storage, tables, urls
 from pipeline.ledger import Outcome, Reason, Stage
+from pipeline.publish import release, run_view, stage
+from pipeline.publish.takedown import Takedown
 
 PERMUTATIONS = 32
 HOSTILE = """<script>alert("x")</script> & 'quotes' "><img src=http://evil.example/x.png onerror=alert(1)>"""
-WORDS = "river stone letter garden window market bridge summer paper engine island music teacher winter forest".split()
+WORDS = [
+    "river",
+    "stone",
+    "letter",
+    "garden",
+    "window",
+    "market",
+    "bridge",
+    "summer",
+    "paper",
+    "engine",
+    "island",
+    "music",
+]
 ENDINGS: list[tuple[Stage, Outcome, Reason]] = [
     (Stage.LINKS, Outcome.DROPPED, Reason.BLOCKED_DOMAIN),
     (Stage.LINKS, Outcome.DROPPED, Reason.BLOCKED_EXTENSION),
@@ -43,7 +58,10 @@ def ending_of(number: int) -> tuple[Stage, Outcome, Reason]:
 
 def text_of(number: int) -> str:
     chosen = random.Random(number)
-    return "\n".join(" ".join(chosen.choices(WORDS, k=30)) for _ in range(2 + number % 9)) + f"\nNaïve café, page {number}."
+    return (
+        "\n".join(" ".join(chosen.choices(WORDS, k=30)) for _ in range(2 + number % 9))
+        + f"\nNaïve café, page {number}."
+    )
 
 
 def link_row(number: int) -> dict[str, Any]:
@@ -53,7 +71,7 @@ def link_row(number: int) -> dict[str, Any]:
     title = HOSTILE if number % 10 == 0 else f"Page {number}"
     post = {"id": f"t{number}", "subreddit": f"sub{number % 4}", "score": 3 + number % 50, "created_utc": created}
     return {
-        "id": hashlib.sha256(url.encode()).hexdigest()[:32],
+        "id": urls.link_id(url),
         "url": url,
         "domain": domain,
         "score": None if number % 17 == 0 else 3 + number % 50,
@@ -179,3 +197,42 @@ def hostile() -> str:
 @pytest.fixture(scope="session")
 def permutations() -> int:
     return PERMUTATIONS
+
+
+def publish_run(run: Path, shard_bytes: int = 20_000, validation_fraction: float = 0.1, **settings: Any) -> Path:
+    """Do the whole stage without Beam, in this process, manifest included; returns the release."""
+    partitions = run_view.partition_count(str(run))
+    removed = settings.pop("takedown", Takedown())
+    release.clear(str(run))
+    results, sizes = [], []
+    for partition in range(partitions):
+        settled, found = stage.settle_partition(str(run), partition, PERMUTATIONS, removed, validation_fraction)
+        results.append(settled)
+        sizes += found
+    results += [
+        stage.cut_shard(str(run), partitions, shard) for shard in stage.plan_shards(reversed(sizes), shard_bytes)
+    ]
+    config = {"shard_bytes": shard_bytes, "validation_fraction": validation_fraction}
+    facts = release.ReleaseSettings(config, {"python": "3.11"}, validation_fraction, PERMUTATIONS, **settings)
+    files, counters = release.finish_release(str(run), results, facts)
+    manifest = release.manifest_draft(files, counters, config, {"python": "3.11"})
+    storage.write_json(str(run / "corpus"), "manifest.json", manifest)
+    return run / "corpus"
+
+
+@pytest.fixture(scope="session")
+def publish() -> Callable[..., Path]:
+    return publish_run
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 300 links with its release; not to be written to."""
+    run = write_run(tmp_path_factory.mktemp("finished") / "run")
+    publish_run(run)
+    return run
+
+
+@pytest.fixture
+def release_folder(finished_run: Path) -> Path:
+    return finished_run / "corpus"
