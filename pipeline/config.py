@@ -27,13 +27,14 @@ class Harvest(Section):
     before: datetime.date = datetime.date(2018, 1, 1)
     """Posts of this day (UTC) and later do not count (WebText: no links after December 2017)."""
     blocked_domains: tuple[str, ...] = ()
-    """Domains blocked beside the built-in list, or files of them (one a line) when they begin with a dot or a slash."""
+    """Domains blocked beside the built-in list (`amazon.*` under every suffix); an entry with a slash is a file of such
+    entries, one a line, here and in the next three keys."""
     blocked_extensions: tuple[str, ...] = ()
     """Path endings blocked beside the built-in list."""
     blocked_subreddits: tuple[str, ...] = ()
     """Subreddits whose posts do not count, beside the built-in list."""
     allowed: tuple[str, ...] = ()
-    """Entries of the built-in lists that are not to be blocked."""
+    """Entries to take from the built-in lists, or hosts below a blocked domain to leave alone."""
 
 
 class Fetch(Section):
@@ -80,6 +81,9 @@ class Dedup(Section):
     """Values in a MinHash signature."""
     against: tuple[str, ...] = ()
     """Earlier releases (their folders): what they hold is not published again, and they are not touched."""
+    references: tuple[str, ...] = ()
+    """Globs of texts that nothing in the corpus may be a copy of, such as Wikipedia's: Parquet or JSON lines with a
+    column `text`; a near-duplicate of one ends as wikipedia_mirror."""
     keep: Literal["highest_score", "longest", "earliest"] = "highest_score"
     """Which of near-duplicates stays; ties go to the smaller id."""
     max_cluster_share: Share = 0.1
@@ -93,6 +97,14 @@ class Publish(Section):
     """About how large a file of the release is."""
     validation_fraction: Share = 0.05
     """The share of documents held out, chosen by id (the paper held out 5 %)."""
+    name: str = "WebText, rebuilt"
+    """What the dataset card calls the release."""
+    contact: str = ""
+    """Whom the dataset card names for questions and removal."""
+    takedown: str = ""
+    """A file of addresses, domains and ids, one a line, that the release must not hold."""
+    reference_domains: str = ""
+    """OpenAI's list of WebText's top domains (domains.txt of openai/gpt-2), for the report to compare with."""
 
 
 class Runner(Section):

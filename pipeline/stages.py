@@ -19,11 +19,12 @@ from fsspec.implementations.local import LocalFileSystem
 
 import webtext
 from pipeline import storage
+from pipeline.results import Results
 from pipeline.storage import FileRecord
+from webtext.errors import UserError
 
 FINGERPRINT = "_fingerprint.json"
 INPUTS_SEEN = "_inputs.json"
-RESULTS = "_results.json"
 LIBRARIES = (
     "apache-beam",
     "ada-url",
@@ -108,16 +109,18 @@ def outputs_of(manifest: Mapping[str, Any], folder: str) -> list[FileRecord]:
     ]
 
 
-def examine(paths: Sequence[str], seen_in: str) -> list[FileRecord]:
+def examine(paths: Sequence[str], seen_in: str, *, remember: bool = True) -> list[FileRecord]:
     """Size and sha256 of input files.
 
     A file whose size and time of change are those of an earlier look (kept in `_inputs.json` below `seen_in`) is not
     read again. Remote files are told by what the file system says of their version, not by a sha256 of their bytes.
+    remember: keep this look for the next one.
     """
     memory = storage.join(seen_in, INPUTS_SEEN)
     known = storage.read_json(memory) if storage.exists(memory) else {}
     seen = {path: _look(path, known.get(path)) for path in paths}
-    storage.write_json(seen_in, INPUTS_SEEN, {**known, **seen})
+    if remember and any(known.get(path) != look for path, look in seen.items()):
+        storage.write_json(seen_in, INPUTS_SEEN, {**known, **seen})
     return [FileRecord(path, int(seen[path]["bytes"]), seen[path]["sha256"]) for path in paths]
 
 
@@ -135,15 +138,18 @@ def _look(path: str, known: Mapping[str, Any] | None) -> dict[str, Any]:
     return {"bytes": info["size"], "changed": changed, "sha256": digest}
 
 
-def perform(stage: StageRun, work: Callable[[], tuple[Sequence[FileRecord], Mapping[str, Any]]]) -> dict[str, Any]:
+def perform(stage: StageRun, work: Callable[[], Results]) -> dict[str, Any]:
     """Do a stage's work, or skip it when it is done; returns its manifest.
 
-    work: writes the stage's files and returns their records and the stage's counters.
+    work: writes the stage's files, and returns their records and the stage's counters.
+    Raises UserError for the first fault that the work found.
     """
     done = stage.finished()
     if done is not None:
-        log.info("%-10s unchanged, kept as it is", stage.name)
+        log.info("%-11sis finished and unchanged: kept as it is", stage.name)
         return done
     stage.begin()
-    outputs, counters = work()
-    return stage.finish(outputs, counters)
+    result = work()
+    if result.faults:
+        raise UserError(result.faults[0])
+    return stage.finish(result.files, result.counters)

@@ -44,3 +44,9 @@ def set_up(log_format: str, *, verbose: bool = False) -> None:
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(handlers=[handler], level=logging.INFO if verbose else logging.WARNING, force=True)
     logging.getLogger("webtext").setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def on_a_terminal() -> bool:
+    """Whether a person reads stderr as it is written."""
+    handlers = logging.getLogger().handlers
+    return sys.stderr.isatty() and not any(isinstance(handler.formatter, JsonFormatter) for handler in handlers)

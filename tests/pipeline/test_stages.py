@@ -1,13 +1,12 @@
 """When a stage is done again, and when it is not."""
 
 import os
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pipeline import stages, storage
+from pipeline.results import Results
 from pipeline.stages import StageRun
 from pipeline.storage import FileRecord
 
@@ -21,9 +20,9 @@ class Work:
         self.folder = str(folder)
         self.times = 0
 
-    def __call__(self) -> tuple[Sequence[FileRecord], Mapping[str, Any]]:
+    def __call__(self) -> Results:
         self.times += 1
-        return [storage.write_bytes(self.folder, "part", b"content", rows=2)], {"kept": 2}
+        return Results([storage.write_bytes(self.folder, "part", b"content", rows=2)], {"kept": 2})
 
 
 def stage(folder: Path, min_karma: int = 3, source: FileRecord = INPUT) -> StageRun:
@@ -72,7 +71,7 @@ def test_what_another_config_left_is_cleared_first(tmp_path: Path) -> None:
 
 
 def test_a_stage_that_fails_leaves_no_mark_of_success(tmp_path: Path) -> None:
-    def fail() -> tuple[Sequence[FileRecord], Mapping[str, Any]]:
+    def fail() -> Results:
         raise RuntimeError("in the middle")
 
     with pytest.raises(RuntimeError):

@@ -1,0 +1,76 @@
+"""What a stage's workers did, brought to the command that started them through a file, as every runner can."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import apache_beam as beam
+
+from pipeline import storage
+from pipeline.storage import FileRecord
+
+RESULTS = "_results.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    """A stage's files, sorted by path, its counters, and sentences about what must stop the run."""
+
+    files: Sequence[FileRecord]
+    counters: Mapping[str, Any]
+    faults: Sequence[str] = ()
+
+
+class Result(Protocol):
+    """What one element of work wrote and counted; some also have `faults`."""
+
+    @property
+    def files(self) -> Sequence[FileRecord]:
+        """What was written."""
+        ...
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """What was counted."""
+        ...
+
+
+def added_up(results: Iterable[Result]) -> Results:
+    """The results of all elements as one: counters of the same name are summed."""
+    files: list[FileRecord] = []
+    counters: Counter[str] = Counter()
+    faults: set[str] = set()
+    for each in results:
+        files += each.files
+        counters.update(each.counters)
+        faults.update(getattr(each, "faults", ()))
+    return Results(sorted(files, key=lambda record: record.path), dict(sorted(counters.items())), sorted(faults))
+
+
+@dataclasses.dataclass(eq=False)  # Beam writes to its transforms, so it cannot be frozen
+class WriteResults(beam.PTransform):
+    """All results of a stage -> one file in its folder, which `read` gives back.
+
+    summarise: makes one `Results` of all elements. They are small, a few records for each partition.
+    """
+
+    folder: str
+    summarise: Callable[[Iterable[Any]], Results] = added_up
+
+    def expand(self, results: beam.PCollection[Any]) -> beam.PCollection[FileRecord]:
+        """Gather in one place and write."""
+        return (
+            results
+            | "Gather results" >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
+            | "Write results" >> beam.Map(self._write)
+        )
+
+    def _write(self, results: list[Any]) -> FileRecord:
+        return storage.write_json(self.folder, RESULTS, dataclasses.asdict(self.summarise(results)))
+
+
+def read(folder: str) -> Results:
+    """The results that the workers left in a stage's folder."""
+    content = storage.read_json(storage.join(folder, RESULTS))
+    return Results([FileRecord(**record) for record in content["files"]], content["counters"], content["faults"])

@@ -1,0 +1,288 @@
+"""From links to release: which stages run, in which order, on what. The only place that knows more than one of them."""
+
+import dataclasses
+import hashlib
+import logging
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import apache_beam as beam
+
+from pipeline import locks, results, runners, stages, storage, watching
+from pipeline.config import CorpusConfig
+from pipeline.dedup.references import PrepareReferences
+from pipeline.dedup.stage import FindDuplicates
+from pipeline.extract.files import PartitionFiles
+from pipeline.extract.page import ExtractRules
+from pipeline.extract.stage import ExtractDocuments
+from pipeline.extract.task import ReadPage
+from pipeline.fetch.stage import FindPages
+from pipeline.harvest.blocklists import BlockLists, block_lists
+from pipeline.harvest.rules import Rules
+from pipeline.harvest.stage import HarvestLinks, summed_up
+from pipeline.ledger import Stage
+from pipeline.publish import release
+from pipeline.publish.release import ReleaseSettings
+from pipeline.publish.stage import Published, PublishRelease
+from pipeline.publish.takedown import parse
+from pipeline.results import Results
+from pipeline.sandbox import Limits
+from pipeline.stages import StageRun
+from pipeline.storage import FileRecord
+from webtext.errors import UserError
+
+INPUT_BYTES_PER_PARTITION = 32 * 1024 * 1024
+FEWEST_PARTITIONS = 4
+
+Manifest = Mapping[str, Any]
+Work = Callable[[], Results]
+
+log = logging.getLogger("webtext")
+
+
+def build(config: CorpusConfig, beam_arguments: Sequence[str] = ()) -> str:
+    """Make the corpus that a config describes, or finish the one that was begun; returns the release's folder.
+
+    beam_arguments: options of the command line for Beam.
+    Raises UserError for what the user can mend, BooksDoNotBalanceError where links were lost or counted twice.
+    """
+    with locks.only_one(config.output):
+        _all_stages(Run(config, beam_arguments))
+    return storage.join(config.output, Stage.CORPUS)
+
+
+def plan(config: CorpusConfig) -> list[str]:
+    """What `build` would do, a line a stage; nothing is written."""
+    run = Run(config, dry=True)
+    lines = [f"output      {config.output}", f"runner      {config.runner.name}"]
+    unfinished = None
+    try:
+        _all_stages(run)
+    except _WouldRun as first:
+        unfinished = first.stage
+    for stage in Stage:
+        if unfinished is None or list(Stage).index(stage) < list(Stage).index(unfinished):
+            lines.append(f"{stage:<12}is finished and unchanged: kept as it is")
+        elif stage is unfinished:
+            files = run.examined
+            size = sum(record.bytes for record in files)
+            lines.append(f"{stage:<12}would run on {len(files):,} input files of {size / 1e6:,.1f} MB")
+        else:
+            lines.append(f"{stage:<12}would run, unless what it depends on turns out the same as before")
+    return lines
+
+
+def _all_stages(run: "Run") -> None:
+    links = run.find_links()
+    pages = run.find_pages(links)
+    documents = run.extract_documents(links, pages)
+    duplicates = run.find_duplicates(links, documents)
+    run.publish(links, pages, documents, duplicates)
+
+
+class _WouldRun(Exception):  # noqa: N818 - it is no error: it ends the plan
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+
+
+@dataclasses.dataclass
+class Run:
+    """One run directory and the config that fills it; each method is a stage and returns the stage's manifest.
+
+    dry: do nothing, and end at the first stage that would do something.
+    """
+
+    config: CorpusConfig
+    beam_arguments: Sequence[str] = ()
+    dry: bool = False
+    examined: Sequence[FileRecord] = ()
+    """The inputs of the last stage that was looked at."""
+
+    def find_links(self) -> Manifest:
+        """Posts and lists of URLs -> links/."""
+        section = self.config.harvest
+        dumps = storage.expand(section.dumps, "harvest.dumps")
+        lists = storage.expand(section.urls, "harvest.urls")
+        if not dumps and not lists:
+            raise UserError("there are no links to begin with: give harvest.dumps or harvest.urls at least one file.")
+        inputs = self._examine([*dumps, *lists])
+        partitions = partitions_for(sum(record.bytes for record in inputs))
+        blocked = self._block_lists()
+        config = section.model_dump(mode="json", exclude={"dumps", "urls"})
+        config |= {"block_lists": digest_of(blocked), "partitions": partitions}
+        rules = Rules(section.min_karma, section.karma_rule, section.before)
+        links = HarvestLinks(dumps, lists, self.folder(Stage.LINKS), partitions, rules, blocked)
+        manifest = self._perform(self._stage(Stage.LINKS, config, inputs), links, _harvested)
+        for sentence in manifest["counters"]["warnings"]:
+            log.warning("%s", sentence)
+        return manifest
+
+    def find_pages(self, links: Manifest) -> Manifest:
+        """links/ and archives -> pages/index/."""
+        archives = storage.expand(self.config.fetch.archives, "fetch.archives")
+        inputs = [*self._examine(archives), *stages.outputs_of(links, Stage.LINKS)]
+        blocked = self._block_lists()
+        config = {"block_lists": digest_of(blocked), "max_bytes": self.config.fetch.max_bytes}
+        pages = FindPages(self.config.output, partitions_of(links), archives, blocked)
+        return self._perform(self._stage(Stage.PAGES, config, inputs), pages)
+
+    def extract_documents(self, links: Manifest, pages: Manifest) -> Manifest:
+        """pages/index/, and the archives that it points into -> documents/."""
+        section, permutations = self.config.extract, self.config.dedup.permutations
+        inputs = [*stages.outputs_of(links, Stage.LINKS), *stages.outputs_of(pages, Stage.PAGES)]
+        config = section.model_dump(mode="json", exclude={"workers"})
+        config |= {"max_bytes": self.config.fetch.max_bytes, "permutations": permutations}
+        stage = self._stage(Stage.DOCUMENTS, config, inputs)
+        rules = ExtractRules(section.languages, section.min_words, honour_opt_out=section.honour_opt_out)
+        files = PartitionFiles(
+            links=self.folder(Stage.LINKS),
+            pages=self.folder(Stage.PAGES),
+            documents=stage.folder,
+            key=stage.fingerprint,
+            permutations=permutations,
+        )
+        every_partition = "Partitions" >> beam.Create(range(partitions_of(links)))
+        documents = ExtractDocuments(files, ReadPage(rules, self.config.fetch.max_bytes), self._limits())
+        with watching.progress(Stage.DOCUMENTS, pages["counters"].get("fetched", 0), "pages"):
+            return self._perform(stage, every_partition | documents)
+
+    def find_duplicates(self, links: Manifest, documents: Manifest) -> Manifest:
+        """documents/, earlier releases and reference texts -> duplicates/."""
+        section = self.config.dedup
+        reference_files = storage.expand(section.references, "dedup.references")
+        earlier = [storage.join(folder, storage.MANIFEST) for folder in section.against]
+        inputs = [
+            *self._examine([*reference_files, *storage.expand(earlier, "dedup.against")]),
+            *stages.outputs_of(documents, Stage.DOCUMENTS),
+        ]
+        stage = self._stage(Stage.DUPLICATES, section.model_dump(mode="json", exclude={"references"}), inputs)
+        partitions = partitions_of(links)
+
+        def search() -> Results:
+            if reference_files:
+                self._execute(PrepareReferences(reference_files, self.config.output, section.permutations))
+            return self._gather(
+                stage,
+                FindDuplicates(
+                    run=self.config.output,
+                    partitions=partitions,
+                    threshold=section.threshold,
+                    permutations=section.permutations,
+                    keep=section.keep,
+                    against=section.against,
+                    max_cluster_share=section.max_cluster_share,
+                ),
+            )
+
+        return self._perform_work(stage, search)
+
+    def publish(self, links: Manifest, pages: Manifest, documents: Manifest, duplicates: Manifest) -> Manifest:
+        """Everything -> corpus/, the release."""
+        section = self.config.publish
+        takedown = storage.expand([section.takedown] if section.takedown else [], "publish.takedown")
+        domains = [section.reference_domains] if section.reference_domains else []
+        inputs = [
+            *self._examine([*takedown, *storage.expand(domains, "publish.reference_domains")]),
+            *stages.outputs_of(links, Stage.LINKS),
+            *stages.outputs_of(pages, Stage.PAGES),
+            *stages.outputs_of(documents, Stage.DOCUMENTS),
+            *stages.outputs_of(duplicates, Stage.DUPLICATES),
+        ]
+        config = section.model_dump(mode="json")
+        stage = self._stage(Stage.CORPUS, config, inputs)
+
+        def write() -> Results:
+            transform = PublishRelease(
+                run=self.config.output,
+                partitions=partitions_of(links),
+                permutations=self.config.dedup.permutations,
+                shard_bytes=section.shard_bytes,
+                validation_fraction=section.validation_fraction,
+                takedown=parse(_lines(takedown), section.takedown),
+            )
+            found = self._gather(stage, transform)
+            settings = ReleaseSettings(
+                config=config,
+                software=stages.software(),
+                validation_fraction=section.validation_fraction,
+                permutations=self.config.dedup.permutations,
+                name=section.name,
+                contact=section.contact,
+                reference_domains=section.reference_domains,
+            )
+            published = Published(tuple(found.files), found.counters, tuple(found.faults))
+            return Results(*release.finish_release(self.config.output, [published], settings))
+
+        return self._perform_work(stage, write)
+
+    def folder(self, stage: Stage) -> str:
+        """A stage's folder."""
+        return storage.join(self.config.output, stage)
+
+    def _block_lists(self) -> BlockLists:
+        section = self.config.harvest
+        return block_lists(
+            section.blocked_domains, section.blocked_extensions, section.blocked_subreddits, section.allowed
+        )
+
+    def _limits(self) -> Limits:
+        section = self.config.extract
+        limits = Limits(deadline_seconds=section.deadline_seconds, memory_bytes=section.memory_bytes)
+        return dataclasses.replace(limits, workers=section.workers) if section.workers else limits
+
+    def _examine(self, paths: Sequence[str]) -> list[FileRecord]:
+        return stages.examine(paths, self.config.output, remember=not self.dry)
+
+    def _stage(self, stage: Stage, config: Mapping[str, Any], inputs: Sequence[FileRecord]) -> StageRun:
+        self.examined = inputs
+        return StageRun(self.folder(stage), stage, config, inputs)
+
+    def _perform(
+        self,
+        stage: StageRun,
+        transform: beam.PTransform,
+        summarise: Callable[[Iterable[Any]], Results] = results.added_up,
+    ) -> Manifest:
+        return self._perform_work(stage, lambda: self._gather(stage, transform, summarise))
+
+    def _perform_work(self, stage: StageRun, work: Work) -> Manifest:
+        if self.dry and stage.finished() is None:
+            raise _WouldRun(Stage(stage.name))
+        return stages.perform(stage, work)
+
+    def _gather(
+        self,
+        stage: StageRun,
+        transform: beam.PTransform,
+        summarise: Callable[[Iterable[Any]], Results] = results.added_up,
+    ) -> Results:
+        self._execute(transform | results.WriteResults(stage.folder, summarise))
+        return results.read(stage.folder)
+
+    def _execute(self, transform: beam.PTransform) -> None:
+        runners.execute(lambda pipeline: pipeline | transform, self.config.runner, self.beam_arguments)
+
+
+def partitions_for(input_bytes: int) -> int:
+    """In how many ranges the ids are cut: enough for one to be a small piece of work, the same for the same input."""
+    return max(FEWEST_PARTITIONS, math.ceil(input_bytes / INPUT_BYTES_PER_PARTITION))
+
+
+def partitions_of(links: Manifest) -> int:
+    """In how many ranges a run's ids are cut, from the manifest of its links."""
+    return int(links["config"]["partitions"])
+
+
+def digest_of(lists: BlockLists) -> str:
+    """A hash of block lists, by content."""
+    content = {name: sorted(entries) for name, entries in dataclasses.asdict(lists).items()}
+    return hashlib.sha256(storage.json_bytes(content)).hexdigest()
+
+
+def _lines(paths: Sequence[str]) -> list[str]:
+    return [line for path in paths for line in storage.read_bytes(path).decode(errors="replace").splitlines()]
+
+
+def _harvested(harvested: Iterable[Any]) -> Results:
+    return Results(*summed_up(harvested))
