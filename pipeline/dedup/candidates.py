@@ -19,10 +19,14 @@ LEADERS = 8
 
 
 class Pairs(NamedTuple):
-    """Pairs of documents, left < right, ascending, each once."""
+    """Pairs of documents, ascending, each once: the first is of better rank, so it can be the second's keeper.
 
-    left: Ordinals
-    right: Ordinals
+    Its text is what travels. In a large cluster all have the same few leaders, whose texts go to everyone; the other
+    way round everyone's text would meet in one place.
+    """
+
+    leader: Ordinals
+    follower: Ordinals
 
 
 def candidate_pairs(
@@ -31,7 +35,7 @@ def candidate_pairs(
     ranks: Ranks,
     standings: npt.NDArray[np.int64],
 ) -> Pairs:
-    """The pairs worth measuring among documents of one band, at least one of each pair from this run.
+    """The pairs worth measuring among documents of one band; every follower is of this run.
 
     All arrays have one entry a document, in any order; the result does not depend on the order.
     """
@@ -69,18 +73,17 @@ def candidate_pairs(
         pair(inside[valid], followers[valid])
 
     firsts, seconds = np.concatenate(one), np.concatenate(other)
-    wanted = standings[seconds] == Standing.RUN  # the second stands no higher than the first
+    wanted = standings[seconds] == Standing.RUN
     return unique_pairs(ordinals[firsts[wanted]], ordinals[seconds[wanted]])
 
 
-def unique_pairs(one: Ordinals, other: Ordinals) -> Pairs:
-    """The pairs in order, each once and left < right, whatever way round they came."""
-    left, right = np.minimum(one, other), np.maximum(one, other)
-    order = np.lexsort((right, left))
-    left, right = left[order], right[order]
-    first = np.ones(len(left), dtype=bool)
-    first[1:] = (left[1:] != left[:-1]) | (right[1:] != right[:-1])
-    return Pairs(left[first], right[first])
+def unique_pairs(leader: Ordinals, follower: Ordinals) -> Pairs:
+    """The pairs in order, each once."""
+    order = np.lexsort((follower, leader))
+    leader, follower = leader[order], follower[order]
+    first = np.ones(len(leader), dtype=bool)
+    first[1:] = (leader[1:] != leader[:-1]) | (follower[1:] != follower[:-1])
+    return Pairs(leader[first], follower[first])
 
 
 def in_company(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:

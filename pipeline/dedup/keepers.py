@@ -11,17 +11,20 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.dedup.sources import Ordinals, Ranks, Standing
+from pipeline.dedup.sources import Ordinals, Ranks, Standing, parts_of
 from pipeline.minhash import kernel
 
 
 class Edges(NamedTuple):
-    """Measured pairs, one array entry each. same_link: one link in this run and in an earlier release."""
+    """Measured pairs, one array entry each; the leader is of better rank, or equal rank and smaller ordinal.
 
-    left: Ordinals
-    right: Ordinals
-    left_rank: Ranks
-    right_rank: Ranks
+    same_link: it is one link, in an earlier release and in this run.
+    """
+
+    leader: Ordinals
+    follower: Ordinals
+    leader_rank: Ranks
+    follower_rank: Ranks
     similarity: npt.NDArray[np.float32]
     same_link: npt.NDArray[np.bool_]
 
@@ -49,19 +52,17 @@ def choose(edges: Edges, standings: npt.NDArray[np.int64]) -> Falls:
     standings: of the parts, by number. A document's keeper is the neighbour that stays and stands highest, among these
     the most similar, then the one of best rank.
     """
-    ends = np.concatenate([edges.left, edges.right])
+    ends = np.concatenate([edges.leader, edges.follower])
     nodes, places = np.unique(ends, return_inverse=True)
     rank = np.empty(len(nodes), dtype=np.uint32)
-    rank[places] = np.concatenate([edges.left_rank, edges.right_rank])
-    standing = standings[nodes >> 32]
+    rank[places] = np.concatenate([edges.leader_rank, edges.follower_rank])
+    standing = standings[parts_of(nodes)]
+    by_turn = np.lexsort((nodes, rank, standing))
     turn = np.empty(len(nodes), dtype=np.int64)
-    turn[np.lexsort((nodes, rank, standing))] = np.arange(len(nodes))
+    turn[by_turn] = np.arange(len(nodes))
 
-    count = len(edges.left)
-    left, right = turn[places[:count]], turn[places[count:]]
-    earlier, later = np.minimum(left, right), np.maximum(left, right)
-    by_turn = np.empty(len(nodes), dtype=np.int64)
-    by_turn[turn] = np.arange(len(nodes))
+    count = len(edges.leader)
+    earlier, later = turn[places[:count]], turn[places[count:]]
     # each document's better neighbours, those that it would rather fall to first
     order = np.lexsort((earlier, -edges.similarity, standing[by_turn[earlier]], later))
     earlier, later = earlier[order], later[order]
@@ -92,7 +93,7 @@ def follow(fallen: Ordinals, twin: Ordinals, falls: Falls, standings: npt.NDArra
     at = np.minimum(np.searchsorted(falls.fallen, twin), max(0, len(falls.fallen) - 1))
     gone = falls.fallen[at] == twin if len(falls.fallen) else np.zeros(len(twin), dtype=bool)
     keeper, similarity = twin.copy(), np.ones(len(twin), dtype=np.float32)
-    reference = standings[twin >> 32] == Standing.REFERENCE
+    reference = standings[parts_of(twin)] == Standing.REFERENCE
     cause = np.where(reference, Cause.REFERENCE, Cause.EXACT).astype(np.uint8)
     keeper[gone] = falls.keeper[at[gone]]
     similarity[gone] = falls.similarity[at[gone]]

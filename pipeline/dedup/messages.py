@@ -20,14 +20,14 @@ TWINS = pa.schema([("fallen", ORDINAL), ("keeper", ORDINAL)])
 BANDED = pa.schema([("hash", pa.uint32()), ("ordinal", ORDINAL), ("rank", pa.uint32())])
 """The lower half of a band's hash; the upper half chose the range. A chance meeting costs a look at two signatures."""
 
-PAIRS = pa.schema([("left", ORDINAL), ("right", ORDINAL), ("same_link", pa.bool_())])
+PAIRS = pa.schema([("leader", ORDINAL), ("follower", ORDINAL), ("same_link", pa.bool_())])
 
 EDGES = pa.schema(
     [
-        ("left", ORDINAL),
-        ("right", ORDINAL),
-        ("left_rank", pa.uint32()),
-        ("right_rank", pa.uint32()),
+        ("leader", ORDINAL),
+        ("follower", ORDINAL),
+        ("leader_rank", pa.uint32()),
+        ("follower_rank", pa.uint32()),
         ("similarity", pa.float32()),
         ("same_link", pa.bool_()),
     ]
@@ -52,7 +52,11 @@ Row = TypeVar("Row", bound=tuple[Any, ...])
 def table(schema: pa.Schema, *columns: Any) -> pa.Table:
     """A table of arrays in the order of the schema's columns."""
     return pa.table(
-        [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
+        [
+            column if isinstance(column, pa.ChunkedArray) else pa.array(column, field.type)
+            for column, field in zip(columns, schema, strict=True)
+        ],
+        schema=schema,
     )
 
 
@@ -86,3 +90,17 @@ def groups(columns: pa.Table, keys: npt.NDArray[np.int64]) -> Iterator[tuple[int
     ordered = columns.take(pa.array(order))
     for key, start, end in zip(present.tolist(), starts, [*starts[1:], len(keys)], strict=True):
         yield key, ordered.slice(start, end - start)
+
+
+def to_followers(
+    pairs: pa.Table, places: npt.NDArray[np.int64], values: pa.Array, name: str
+) -> Iterator[tuple[int, bytes]]:
+    """Send pairs to the parts of their followers, with values[places[i]] for pair i in a column `name`.
+
+    The column is a dictionary, so that a value goes once to each part that needs it.
+    """
+    placed = pairs.append_column(name, pa.array(places))
+    for part, group in groups(placed, parts_of(pairs["follower"].to_numpy())):
+        used, indices = np.unique(group[name].to_numpy(), return_inverse=True)
+        column = pa.DictionaryArray.from_arrays(pa.array(indices.astype(np.int32)), values.take(pa.array(used)))
+        yield part, tables.pack(group.set_column(group.num_columns - 1, name, column))

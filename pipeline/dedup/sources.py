@@ -25,6 +25,9 @@ Ordinals: TypeAlias = npt.NDArray[np.int64]
 Ranks: TypeAlias = npt.NDArray[np.uint32]
 Keep: TypeAlias = Literal["highest_score", "longest", "earliest"]
 
+Rows: TypeAlias = tuple[npt.NDArray[np.int64], pa.Table]
+"""Row numbers in a part, and these rows' columns."""
+
 SIGNATURES = "_signatures"
 REFERENCES = "_references"
 ROW_BITS = 32
@@ -128,7 +131,7 @@ def _clipped(column: pa.ChunkedArray, least: int, most: int) -> pa.ChunkedArray:
     return pc.max_element_wise(pc.min_element_wise(column, most, skip_nulls=False), least, skip_nulls=False)
 
 
-def read_rows(part: Part, rows: npt.NDArray[np.int64], columns: Sequence[str]) -> Iterator[tuple[pa.Array, pa.Table]]:
+def read_rows(part: Part, rows: npt.NDArray[np.int64], columns: Sequence[str]) -> Iterator[Rows]:
     """The asked columns of some of a part's documents, a row group at a time: (their rows, their columns).
 
     rows: ascending, each once. The rows of a release come in any order, and a document whose text the release no
@@ -144,11 +147,11 @@ def read_rows(part: Part, rows: npt.NDArray[np.int64], columns: Sequence[str]) -
         first, last = np.searchsorted(rows, [start, end])
         if first < last:
             table = file.read_row_group(group, columns=list(columns))
-            yield pa.array(rows[first:last]), table.take(pa.array(rows[first:last] - start))
+            yield rows[first:last], table.take(pa.array(rows[first:last] - start))
         start = end
 
 
-def _read_by_id(part: Part, rows: npt.NDArray[np.int64], columns: Sequence[str]) -> Iterator[tuple[pa.Array, pa.Table]]:
+def _read_by_id(part: Part, rows: npt.NDArray[np.int64], columns: Sequence[str]) -> Iterator[Rows]:
     ids = storage.read_parquet(part.signatures, ["id"])["id"].combine_chunks().take(pa.array(rows))
     if not len(ids):
         return
@@ -162,7 +165,7 @@ def _read_by_id(part: Part, rows: npt.NDArray[np.int64], columns: Sequence[str])
             found = where.is_valid()
             if pc.any(found).as_py():
                 table = file.read_row_group(group, columns=list(columns)).filter(found)
-                yield pa.array(rows).take(where.drop_null()), table
+                yield rows[where.drop_null().to_numpy()], table
 
 
 def _may_hold(group: pq.RowGroupMetaData, lowest: str, highest: str) -> bool:

@@ -93,7 +93,7 @@ class FindDuplicates(beam.PTransform):
         digests = counted("Send digests", steps.send_digests)(pairs | "Gather pairs" >> beam.GroupByKey())
         near = counted("Compare digests", steps.compare_digests)(digests | "Gather digests" >> beam.GroupByKey())
         texts = (
-            (near, *(each | "Same links" >> beam.MapTuple(_as_pairs) for each in gone))
+            (near, *(each | "Same links" >> beam.FlatMapTuple(_as_pairs) for each in gone))
             | "Candidates" >> beam.Flatten()
             | "Gather candidates" >> beam.GroupByKey()
             | "Send texts" >> beam.FlatMapTuple(steps.send_texts)
@@ -102,8 +102,8 @@ class FindDuplicates(beam.PTransform):
         edges = counted("Measure", steps.measure)(texts) | "Edges" >> beam.Values()
         components = (
             (
-                edges | "Alike" >> beam.Map(_graph, EDGES, "left", "right", steps),
-                twins | "Equal" >> beam.Map(lambda sent: _graph(sent[1], TWINS, "fallen", "keeper", steps)),
+                edges | "Alike" >> beam.Map(_graph, EDGES, "leader", "follower", steps),
+                twins | "Equal" >> beam.Map(lambda sent: _graph(sent[1], TWINS, "keeper", "fallen", steps)),
             )
             | "Graph" >> beam.Flatten()
             | "Connect" >> beam.CombineGlobally(JoinComponents()).with_fanout(FORESTS)
@@ -234,15 +234,15 @@ def _twins(
     )
 
 
-def _as_pairs(part: int, message: bytes) -> Message:
+def _as_pairs(_: int, message: bytes) -> Iterator[Message]:
     same = opened([message], TWINS)
-    return part, tables.pack(table(PAIRS, same["fallen"], same["keeper"], np.ones(same.num_rows, dtype=bool)))
+    return by_part(table(PAIRS, same["keeper"], same["fallen"], np.ones(same.num_rows, dtype=bool)), "leader")
 
 
 def _to_twins(_: int, message: bytes) -> Iterator[Message]:
     return by_part(opened([message], TWINS), "keeper")
 
 
-def _graph(message: bytes, schema: pa.Schema, one: str, other: str, steps: Steps) -> tuple[Ordinals, Ordinals]:
+def _graph(message: bytes, schema: pa.Schema, better: str, worse: str, steps: Steps) -> tuple[Ordinals, Ordinals]:
     edges = opened([message], schema)
-    return steps.own_edges(edges[one].to_numpy(), edges[other].to_numpy())
+    return steps.own_edges(edges[better].to_numpy(), edges[worse].to_numpy())

@@ -26,11 +26,11 @@ from pipeline.dedup.messages import (
     arrays,
     by_key,
     by_part,
-    groups,
     opened,
     table,
+    to_followers,
 )
-from pipeline.dedup.sources import Keep, Part, Standing
+from pipeline.dedup.sources import Keep, Ordinals, Part, Standing
 from pipeline.minhash import ShingleSets
 
 Message: TypeAlias = tuple[int, bytes]
@@ -43,6 +43,7 @@ class Count(NamedTuple):
     number: int
 
 
+PAIRS_AT_ONCE = 1 << 16
 RANK_COLUMNS = ("char_count", "score", "created_utc")
 
 
@@ -113,102 +114,105 @@ class Steps:
                 yield band * self.ranges + key, message
 
     def find_pairs(self, messages: Iterable[bytes]) -> Iterator[Message]:
-        """Of a range of one band, the pairs that met: PAIRS, to the part of the left one."""
+        """Of a range of one band, the pairs that met: PAIRS, to the parts of the leaders."""
         banded = opened(messages, BANDED)
         ordinals = banded["ordinal"].to_numpy()
         hashes = banded["hash"].to_numpy().astype(np.uint64)
         standings = self.standings[sources.parts_of(ordinals)]
-        left, right = candidates.candidate_pairs(hashes, ordinals, banded["rank"].to_numpy(), standings)
-        return by_part(table(PAIRS, left, right, np.zeros(len(left), dtype=bool)), "left")
+        pairs = candidates.candidate_pairs(hashes, ordinals, banded["rank"].to_numpy(), standings)
+        return by_part(table(PAIRS, *pairs, np.zeros(len(pairs.leader), dtype=bool)), "leader")
 
     # documents that are alike
 
     def send_digests(self, part: int, messages: Iterable[bytes]) -> Iterator[Message | Count]:
-        """Send the signatures of the part's documents, digested, to the parts of those they met."""
+        """Send the signatures of the part's leaders, digested, to the parts of their followers."""
         met = opened(messages, PAIRS)
-        left, right = candidates.unique_pairs(met["left"].to_numpy(), met["right"].to_numpy())
-        digests = verify.digests(self._signatures(part)[sources.rows_of(left)])
-        columns = {"left": left, "right": right, "digest": verify.digest_column(digests)}
-        yield Count("candidate_pairs", len(left))
-        yield from by_part(pa.table(columns), "right")
+        pairs = candidates.unique_pairs(met["leader"].to_numpy(), met["follower"].to_numpy())
+        rows, places = np.unique(sources.rows_of(pairs.leader), return_inverse=True)
+        digests = verify.digest_column(verify.digests(self._signatures(part)[rows]))
+        yield Count("candidate_pairs", len(places))
+        yield from to_followers(table(PAIRS, *pairs, np.zeros(len(places), dtype=bool)), places, digests, "digest")
 
     def compare_digests(self, part: int, messages: Iterable[bytes]) -> Iterator[Message | Count]:
-        """Let those pairs go whose signatures say that they are unlike: PAIRS, to the part of the left one."""
+        """Let those pairs go whose signatures say that they are unlike: PAIRS, to the parts of the leaders."""
         least = verify.least_estimate(self.threshold, self.permutations)
         signatures = self._signatures(part)
         for message in messages:
             met = tables.unpack([message], PAIRS)
-            right = met["right"].to_numpy()
-            own = verify.digests(signatures[sources.rows_of(right)])
-            alike = verify.estimates(verify.digest_matrix(met["digest"]), own) >= least
-            kept = table(PAIRS, met["left"].to_numpy()[alike], right[alike], np.zeros(alike.sum(), dtype=bool))
+            digest = met["digest"].combine_chunks()
+            followers = sources.rows_of(met["follower"].to_numpy())
+            alike = np.empty(len(followers), dtype=bool)
+            for first in range(0, len(followers), PAIRS_AT_ONCE):
+                some = slice(first, first + PAIRS_AT_ONCE)
+                sent = verify.digest_matrix(digest.dictionary)[digest.indices.to_numpy()[some]]
+                alike[some] = verify.estimates(sent, verify.digests(signatures[followers[some]])) >= least
+            kept = met.select(PAIRS.names).filter(pa.array(alike))
             yield Count("measured_pairs", kept.num_rows)
-            yield from by_part(kept, "left")
+            yield from by_part(kept, "leader")
 
     def _signatures(self, part: int) -> npt.NDArray[np.uint32]:
         read = sources.read_signatures(self.parts[part], self.permutations, ("signature",))
         return minhash.signature_matrix(read["signature"], self.permutations)
 
     def send_texts(self, part: int, messages: Iterable[bytes]) -> Iterator[Message]:
-        """Send the texts of the part's candidates to the parts of those they may be like."""
-        pairs = tables.sorted_by(opened(messages, PAIRS), "left", "right")
-        rows = sources.rows_of(pairs["left"].to_numpy())
+        """Send the texts of the part's leaders to the parts of their followers."""
+        pairs = tables.sorted_by(opened(messages, PAIRS), "leader", "follower")
+        rows = sources.rows_of(pairs["leader"].to_numpy())
         ranks = self.documents(part, (), ()).ranks
+        pairs = pairs.append_column("leader_rank", pa.array(ranks[rows]))
         for read, columns in sources.read_rows(self.parts[part], np.unique(rows), ("text",)):
-            first, last = np.searchsorted(rows, read[0].as_py()), np.searchsorted(rows, read[-1].as_py(), "right")
-            here, own = pairs.slice(first, last - first), rows[first:last]
-            at = np.searchsorted(read.to_numpy(), own)
-            with_ranks = here.append_column("left_rank", pa.array(ranks[own])).append_column("text", pa.array(at))
-            for key, group in groups(with_ranks, sources.parts_of(here["right"].to_numpy())):
-                used, indices = np.unique(group["text"].to_numpy(), return_inverse=True)
-                texts = pa.DictionaryArray.from_arrays(
-                    pa.array(indices.astype(np.int32)), columns["text"].combine_chunks().take(pa.array(used))
-                )
-                yield key, tables.pack(group.set_column(group.column_names.index("text"), "text", texts))
+            order = np.argsort(read)
+            first, last = np.searchsorted(rows, read[order[0]]), np.searchsorted(rows, read[order[-1]], "right")
+            at = np.searchsorted(read[order], rows[first:last])
+            here = read[order[at]] == rows[first:last]
+            some = pairs.slice(first, last - first).filter(pa.array(here))
+            yield from to_followers(some, order[at[here]], columns["text"].combine_chunks(), "text")
 
     def measure(self, part: int, messages: Iterable[bytes]) -> Iterator[Message | Count]:
-        """The similarities of pairs whose right documents lie in the part, where they reach the threshold: EDGES."""
+        """The similarities of the part's documents with their leaders, where they reach the threshold: EDGES."""
         received = [tables.unpack([message], PAIRS) for message in messages]
-        rights = np.unique(np.concatenate([sources.rows_of(each["right"].to_numpy()) for each in received]))
-        texts = list(sources.read_rows(self.parts[part], rows=rights, columns=("text",)))
-        own = OwnTexts.of([(rows.to_numpy(), minhash.shingle_sets(read["text"])) for rows, read in texts])
+        rows = np.unique(np.concatenate([sources.rows_of(each["follower"].to_numpy()) for each in received]))
+        texts = pa.concat_arrays(
+            [chunk for _, read in sources.read_rows(self.parts[part], rows, ("text",)) for chunk in read["text"].chunks]
+        )
+        own = minhash.shingle_sets(texts)
         ranks = self.documents(part, (), ()).ranks
-        measured = [self._edges(each, own, ranks) for each in received]
-        edges = tables.sorted_by(pa.concat_tables(measured), "left", "right")
+        edges = pa.concat_tables([self._edges(pairs, rows, own, ranks) for pairs in received])
         yield Count("similar_pairs", edges.num_rows)
-        yield part, tables.pack(edges)
+        yield part, tables.pack(tables.sorted_by(edges, "leader", "follower"))
 
-    def _edges(self, pairs: pa.Table, own: "OwnTexts", ranks: sources.Ranks) -> pa.Table:
-        held, sets = own.find(sources.rows_of(pairs["right"].to_numpy()))
-        pairs = pairs.filter(pa.array(held))
+    def _edges(self, pairs: pa.Table, rows: npt.NDArray[np.int64], own: ShingleSets, ranks: sources.Ranks) -> pa.Table:
         texts = pairs["text"].combine_chunks()
-        received = minhash.shingle_sets(texts.dictionary)
-        similarity = verify.similarities(received, texts.indices.to_numpy().astype(np.int64), own.sets, sets)
+        followers = sources.rows_of(pairs["follower"].to_numpy())
+        similarity = verify.similarities(
+            minhash.shingle_sets(texts.dictionary),
+            texts.indices.to_numpy().astype(np.int64),
+            own,
+            np.searchsorted(rows, followers),
+        )
+        same_link = pairs["same_link"].to_numpy()
         edges = table(
             EDGES,
-            pairs["left"].to_numpy(),
-            pairs["right"].to_numpy(),
-            pairs["left_rank"].to_numpy(),
-            ranks[sources.rows_of(pairs["right"].to_numpy())],
+            pairs["leader"],
+            pairs["follower"],
+            pairs["leader_rank"],
+            ranks[followers],
             similarity.astype(np.float32),
-            pairs["same_link"].to_numpy(),
+            same_link,
         )
-        return edges.filter(pa.array((similarity >= self.threshold) | pairs["same_link"].to_numpy()))
+        return edges.filter(pa.array((similarity >= self.threshold) | same_link))
 
     # who falls
 
-    def own_edges(self, one: sources.Ordinals, other: sources.Ordinals) -> tuple[sources.Ordinals, sources.Ordinals]:
-        """The edges between documents of this run."""
-        own = (self.standings[sources.parts_of(one)] == Standing.RUN) & (
-            self.standings[sources.parts_of(other)] == Standing.RUN
-        )
-        return one[own], other[own]
+    def own_edges(self, leaders: Ordinals, followers: Ordinals) -> tuple[Ordinals, Ordinals]:
+        """The edges between documents of this run: followers always are."""
+        own = self.standings[sources.parts_of(leaders)] == Standing.RUN
+        return leaders[own], followers[own]
 
     def send_edges(self, message: bytes, components: Components) -> Iterator[Message]:
         """Send edges where all edges of their component go: EDGES, to one of `ranges` groups."""
         edges = opened([message], EDGES)
-        left = edges["left"].to_numpy()  # of this run: its parts come first
-        labels = components.label_of(left).astype(np.uint64)
+        labels = components.label_of(edges["follower"].to_numpy()).astype(np.uint64)
         mixed = labels * np.uint64(0x9E3779B97F4A7C15)
         return by_key(edges, banding.ranges(mixed, self.ranges))
 
@@ -233,7 +237,7 @@ class Steps:
         ids = sources.read_signatures(source, self.permutations, ("id",))["id"].take(pa.array(rows))
         urls = dict.fromkeys(rows.tolist(), "")
         for read, columns in sources.read_rows(source, np.unique(rows), ("url",)):
-            urls.update(zip(read.to_pylist(), columns["url"].to_pylist(), strict=True))
+            urls.update(zip(read.tolist(), columns["url"].to_pylist(), strict=True))
         named = table(
             NAMED,
             falls["fallen"].to_numpy(),
@@ -250,32 +254,6 @@ class Steps:
 class Documents:
     """Some documents of a part, one entry each."""
 
-    ordinals: sources.Ordinals
+    ordinals: Ordinals
     ranks: sources.Ranks
     columns: pa.Table
-
-
-@dataclasses.dataclass(frozen=True)
-class OwnTexts:
-    """Shingle sets of some rows of a part. rows: ascending; row rows[i] has the set places[i] of `sets`."""
-
-    rows: npt.NDArray[np.int64]
-    places: npt.NDArray[np.int64]
-    sets: ShingleSets
-
-    @classmethod
-    def of(cls, pieces: list[tuple[npt.NDArray[np.int64], ShingleSets]]) -> "OwnTexts":
-        """Put together what was read piece by piece, in any order."""
-        rows = np.concatenate([np.empty(0, dtype=np.int64), *(rows for rows, _ in pieces)])
-        hashes = np.concatenate([np.empty(0, dtype=np.uint64), *(sets.hashes for _, sets in pieces)])
-        sizes = np.concatenate([np.zeros(1, dtype=np.int64), *(np.diff(sets.offsets) for _, sets in pieces)])
-        places = np.argsort(rows)
-        return cls(rows[places], places, ShingleSets(hashes, np.cumsum(sizes)))
-
-    def find(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
-        """Which of the rows are there, and the sets of those that are."""
-        if not len(self.rows):
-            return np.zeros(len(rows), dtype=bool), np.empty(0, dtype=np.int64)
-        at = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
-        held = self.rows[at] == rows
-        return held, self.places[at[held]]

@@ -62,8 +62,8 @@ def digest_column(digest: npt.NDArray[np.uint8]) -> pa.FixedSizeBinaryArray:
     )
 
 
-def digest_matrix(column: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
+def digest_matrix(column: pa.FixedSizeBinaryArray) -> npt.NDArray[np.uint8]:
     """A column of digests as an array of shape (rows, permutations)."""
-    array = column.combine_chunks()
-    width = array.type.byte_width
-    return np.frombuffer(array.buffers()[1] or b"", dtype=np.uint8)[: len(array) * width].reshape(-1, width)
+    width = column.type.byte_width
+    flat = np.frombuffer(column.buffers()[1] or b"", dtype=np.uint8)
+    return flat[column.offset * width : (column.offset + len(column)) * width].reshape(-1, width)
