@@ -35,13 +35,9 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "corpus": Command(
-        "pipeline.commands.corpus", "corpus", "build a corpus: from Reddit dumps and page archives to a release"
-    ),
-    "report": Command("pipeline.commands.report", "corpus", "write a run's report.html anew"),
-    "inspect": Command(
-        "pipeline.commands.inspect", "corpus", "look at what was kept, what was refused and why, and at duplicates"
-    ),
+    "corpus": Command("pipeline.cli", "corpus", "build a corpus: from Reddit dumps and page archives to a release"),
+    "report": Command("pipeline.publish.reporting", "corpus", "write a run's report.html anew"),
+    "inspect": Command("pipeline.publish.inspection", "corpus", "look at what was kept, what was refused and why"),
 }
 
 
