@@ -9,8 +9,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from pipeline import storage
 from pipeline.storage import FileRecord
 
@@ -48,7 +46,7 @@ def read_commit(folder: str, partition: int, key: str) -> Commit | None:
         content = storage.read_json(storage.join(folder, commit_name(partition)))
         commit = _commit(content)
         complete = all(storage.size(storage.join(folder, file.path)) == file.bytes for file in commit.files)
-    except (FileNotFoundError, orjson.JSONDecodeError, KeyError, TypeError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError):  # no record, or not one of ours
         return None
     return commit if complete and (commit.partition, commit.key) == (partition, key) else None
 
