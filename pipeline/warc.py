@@ -54,12 +54,15 @@ class RecordHead(NamedTuple):
 
 
 class HttpHead(NamedTuple):
-    """The head of an answer. `size` counts its bytes, blank line included."""
+    """The head of an answer."""
 
     status: int
     headers: dict[str, str]
     """Names in lower case; those that repeat are joined by a comma and a space."""
     size: int
+    """Bytes of the head itself, blank line included."""
+    complete: bool
+    """Whether its end was found."""
 
 
 class Record(NamedTuple):
@@ -247,9 +250,9 @@ def parse_http_head(block: bytes) -> HttpHead | None:
         return None
     first_line_end = block.find(b"\n", status.end(), MAX_HEAD)
     if first_line_end < 0:
-        return HttpHead(int(status[1]), {}, len(block))
+        return HttpHead(int(status[1]), {}, len(block), complete=False)
     fields, size = _parse_fields(block, first_line_end + 1, (b"<",), encoding="latin-1")
-    return HttpHead(int(status[1]), fields, len(block) if size is None else size)
+    return HttpHead(int(status[1]), fields, len(block) if size is None else size, size is not None)
 
 
 def _parse_fields(

@@ -1,0 +1,1 @@
+"""Pages for links. Today from web archives at hand; every other source will answer links in the same way."""

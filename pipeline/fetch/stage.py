@@ -1,0 +1,223 @@
+"""The stage `pages`: every link that was not refused gets its page, or the reason why it has none.
+
+Sources are asked in their order, and the index is made of what they answer; a link that none of them answers is not in
+the archives. Archives at hand are the only source so far.
+
+What is shuffled are captures of links and of what they lead to, and answers: about 100 bytes each, packed. Of an
+archive's other captures nothing leaves its catalogue on disk. A worker holds the ids of all links (8 bytes each), one
+record, one batch of captures, or one partition's captures and links.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+
+from pipeline import schemas, storage, tables
+from pipeline.fetch import index
+from pipeline.fetch.archives import MAX_HOPS, Chooser, Refuse, refuse_wikipedia
+from pipeline.fetch.captures import CAPTURES, Damage
+from pipeline.fetch.catalogue import IdSet, look_up, make_catalogue
+from pipeline.fetch.index import REQUESTS
+from pipeline.records import RecordReader
+from pipeline.storage import FileRecord
+
+INDEX = "index"
+
+Packed = tuple[int, bytes]
+"""A partition and some of its rows, packed."""
+
+_FOUND = "found"
+_REQUESTS = "requests"
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What one element of work wrote and counted, and the places of an archive that it could not read."""
+
+    files: tuple[FileRecord, ...]
+    counters: Mapping[str, int]
+    damages: tuple[Damage, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Places:
+    """The folders of the stage, and in how many partitions ids are cut."""
+
+    links: str
+    pages: str
+    partitions: int
+
+
+@dataclasses.dataclass(eq=False)  # Beam writes to its transforms, so it cannot be frozen
+class FindPages(beam.PTransform):
+    """Links and archives -> `pages/index/part-*.parquet`, and a `Found` for each archive and each partition.
+
+    archives: paths of WARC and ARC files. max_bytes: the largest page.
+    judge: makes, once a worker, what refuses a redirect by the address that it leads to.
+    """
+
+    places: Places
+    archives: Sequence[str]
+    max_bytes: int
+    judge: Callable[[], Refuse] = lambda: refuse_wikipedia
+
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Found]:
+        """Scan every archive once, answer the links, write the index."""
+        answers, scanned = answer_from_archives(begin, self.places, self.archives, self.max_bytes, self.judge)
+        partitions = begin | "All partitions" >> beam.Create([(each, b"") for each in range(self.places.partitions)])
+        written = (
+            {"partition": partitions, "answers": answers}
+            | "Answers by partition" >> beam.CoGroupByKey()
+            | "Write index" >> beam.ParDo(_WriteIndex(self.places, self.max_bytes))
+        )
+        return (scanned, written) | "Results" >> beam.Flatten()
+
+
+def answer_from_archives(
+    begin: beam.pvalue.PBegin, places: Places, archives: Sequence[str], max_bytes: int, judge: Callable[[], Refuse]
+) -> tuple[beam.PCollection[Packed], beam.PCollection[Found]]:
+    """Scan archives, answer what can be answered at once, then follow redirects and revisits, a round for each hop.
+
+    Returns the answers (PAGES rows, packed, by the link's partition), and a `Found` for each archive.
+    """
+    paths = sorted(set(archives))
+    scanned = (
+        begin
+        | "Archives" >> beam.Create(paths)
+        | "Scan" >> beam.ParDo(_Scan(places, max_bytes)).with_outputs(_FOUND, main="captures")
+    )
+    first = (
+        scanned["captures"]
+        | "Captures by partition" >> beam.GroupByKey()
+        | "Choose" >> beam.ParDo(_Choose(places, max_bytes, judge)).with_outputs(_REQUESTS, main="answers")
+    )
+    answers, requests = [first["answers"]], first[_REQUESTS]
+    for hop in range(1, MAX_HOPS + 1):
+        # The catalogues are there when a round begins: its requests are made of what all scans have found. A collection
+        # of paths of its own keeps runners from putting scans and rounds, which wait for them, into one step.
+        captures = (
+            begin
+            | f"Archives {hop}" >> beam.Create(paths)
+            | f"Look up {hop}" >> beam.ParDo(_LookUp(places), beam.pvalue.AsIter(requests))
+        )
+        followed = (
+            {"requests": requests, "captures": captures}
+            | f"Hop {hop}" >> beam.CoGroupByKey()
+            | f"Follow {hop}" >> beam.ParDo(_Follow(places, max_bytes, judge)).with_outputs(_REQUESTS, main="answers")
+        )
+        answers.append(followed["answers"])
+        requests = followed[_REQUESTS]
+    return answers | "All answers" >> beam.Flatten(), scanned[_FOUND]
+
+
+class _Scan(beam.DoFn):
+    """An archive -> its captures of links; a `Found` for the archive."""
+
+    def __init__(self, places: Places, max_bytes: int) -> None:
+        self._places = places
+        self._max_bytes = max_bytes
+
+    def setup(self) -> None:
+        links = (index.read_links(self._places.links, number)["id"] for number in range(self._places.partitions))
+        self._wanted = IdSet.of(links)
+
+    def process(self, archive: str) -> Iterator[Any]:
+        catalogue = make_catalogue(archive, self._places.pages, self._wanted, self._max_bytes)
+        counters = {"archives": 1, **catalogue.counts}
+        yield beam.pvalue.TaggedOutput(_FOUND, Found((catalogue.record,), counters, catalogue.damages))
+        for captures in look_up(archive, self._places.pages, self._wanted):
+            yield from _packed(captures, self._places.partitions)
+
+
+class _LookUp(beam.DoFn):
+    """An archive -> its captures of the addresses that the requests, a side input, ask for."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+
+    def start_bundle(self) -> None:
+        self._wanted: IdSet | None = None
+
+    def process(self, archive: str, requests: Iterable[Packed]) -> Iterator[Packed]:
+        if self._wanted is None:
+            self._wanted = IdSet.of(tables.unpack([packed], REQUESTS)["id"] for _, packed in requests)
+        for captures in look_up(archive, self._places.pages, self._wanted):
+            yield from _packed(captures, self._places.partitions)
+
+
+class _Step(beam.DoFn):
+    def __init__(self, places: Places, max_bytes: int, judge: Callable[[], Refuse]) -> None:
+        self._places = places
+        self._max_bytes = max_bytes
+        self._judge = judge
+
+    def setup(self) -> None:
+        self._chooser = Chooser(self._max_bytes, self._judge())
+
+    def _outputs(self, answers: pa.Table, requests: pa.Table) -> Iterator[Any]:
+        yield from _packed(answers, self._places.partitions)
+        for packed in _packed(requests, self._places.partitions):
+            yield beam.pvalue.TaggedOutput(_REQUESTS, packed)
+
+
+class _Choose(_Step):
+    """(partition, captures of its links) -> answers, and requests for what redirects and revisits lead to."""
+
+    def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[Any]:
+        partition, packed = element
+        links = index.read_links(self._places.links, partition)
+        yield from self._outputs(*index.first_steps(links, tables.unpack(packed, CAPTURES), self._chooser))
+
+
+class _Follow(_Step):
+    """(partition, requests and captures of the addresses they ask for) -> answers and further requests."""
+
+    def process(self, element: tuple[int, Mapping[str, Iterable[bytes]]]) -> Iterator[Any]:
+        _, grouped = element
+        requests = tables.unpack(grouped["requests"], REQUESTS)
+        yield from self._outputs(
+            *index.further_steps(requests, tables.unpack(grouped["captures"], CAPTURES), self._chooser)
+        )
+
+
+class _WriteIndex(beam.DoFn):
+    """(partition, its answers) -> the partition's file; a `Found` for it."""
+
+    def __init__(self, places: Places, max_bytes: int) -> None:
+        self._places = places
+        self._max_bytes = max_bytes
+
+    def process(self, element: tuple[int, Mapping[str, Iterable[bytes]]]) -> Iterator[Found]:
+        partition, grouped = element
+        links = index.read_links(self._places.links, partition)
+        answers = tables.unpack(grouped["answers"], schemas.PAGES)
+        with RecordReader() as reader:
+            rows = index.index_table(links, answers, reader, self._max_bytes)
+        name = storage.join(INDEX, storage.part_name(partition))
+        yield Found((storage.write_parquet(self._places.pages, name, rows),), index.counters(rows))
+
+
+def _packed(rows: pa.Table, partitions: int) -> Iterator[Packed]:
+    for partition, part in tables.split(rows, partitions):
+        yield partition, tables.pack(part)
+
+
+def summed_up(found: Iterable[Found]) -> tuple[list[FileRecord], dict[str, Any]]:
+    """The stage's files, sorted by path, and its counters for the manifest.
+
+    Counters: `archives`, `captures`, `damaged_places`, `damaged_bytes`, `fetched` and one for each reason; `damages` is
+    a list of the places themselves, at most 100 an archive.
+    """
+    files: list[FileRecord] = []
+    counters: dict[str, int] = {}
+    damages: list[Damage] = []
+    for each in found:
+        files += each.files
+        damages += each.damages
+        for name, count in each.counters.items():
+            counters[name] = counters.get(name, 0) + count
+    told = [damage._asdict() for damage in sorted(damages)]
+    return sorted(files, key=lambda record: record.path), {**dict(sorted(counters.items())), "damages": told}
