@@ -121,6 +121,7 @@ def parse_page(path: Path) -> Page:
     _, head, text = path.read_text(encoding="utf-8").split("---\n", 2)
     meta = yaml.safe_load(head)
     site_name = path.parent.name
+    text = "\n\n".join([text.strip("\n")] * meta.get("times", 1))
     if not text.startswith("==="):
         return Page(site_name, path.stem, meta, (_entry(f"{meta.get('author', '')}|{meta.get('date', '')}", text),))
     parts = ("\n" + text).split("\n=== ")[1:]
@@ -163,6 +164,8 @@ def pages() -> tuple[Page, ...]:
 def _as_copy(page: Page, by_name: Mapping[str, Page]) -> Page:
     """The original's paragraphs, less those dropped (counted from 1), with phrases replaced, with the file's own text after."""
     original = by_name[page.meta["copy_of"]]
+    if "copy_of" in original.meta:
+        original = _as_copy(original, by_name)
     dropped = set(page.meta.get("without", ()))
     paragraphs = ["\n".join(block) for block in markup.blocks(original.entries[0].text)]
     text = "\n\n".join(paragraph for number, paragraph in enumerate(paragraphs, 1) if number not in dropped)
