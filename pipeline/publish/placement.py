@@ -34,15 +34,16 @@ def split_of(id: str, validation_fraction: float) -> str:  # noqa: A002 - it is 
 
 def in_validation(ids: pa.Array | pa.ChunkedArray, validation_fraction: float) -> np.ndarray:
     """`split_of` for a whole column; returns bool of the same length."""
-    return _numbers(ids, ID_DIGITS - _DIGITS) < validation_fraction * _SPAN
+    return bits(ids, ID_DIGITS - _DIGITS) < validation_fraction * _SPAN
 
 
 def prefixes(ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """The first 32 bits of each id, uint32: what its shard follows from."""
-    return _numbers(ids, 0)
+    return bits(ids, 0)
 
 
-def _numbers(ids: pa.Array | pa.ChunkedArray, start: int) -> np.ndarray:
+def bits(ids: pa.Array | pa.ChunkedArray, start: int) -> np.ndarray:
+    """32 bits of each id, uint32: those of the eight hex digits from `start`."""
     digits = pc.utf8_slice_codeunits(ids, start, start + _DIGITS).to_pylist()
     return np.frombuffer(bytes.fromhex("".join(digits)), dtype=">u4").astype(np.uint32)
 

@@ -15,13 +15,6 @@ from pipeline.publish.survey import survey
 from pipeline.storage import FileRecord
 
 CARD = "README.md"
-PARTS = ("data", "ledger", "signatures", CARD, report.REPORT, storage.MANIFEST, storage.SUCCESS)
-
-
-def clear(run: str) -> None:
-    """Remove an earlier release from the run, so that no shard of another count survives beside the new ones."""
-    for name in PARTS:
-        storage.remove(storage.join(run, Stage.CORPUS, name))
 
 
 def totals(published: Iterable[Published]) -> Published:

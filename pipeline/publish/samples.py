@@ -3,16 +3,18 @@
 import dataclasses
 import datetime
 import hashlib
-import heapq
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import schemas, storage, urls
+from pipeline import schemas, urls
 from pipeline.ledger import Stage
-from pipeline.publish import reading, run_view
+from pipeline.publish import placement, run_view
+
+LOT_DIGIT = 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,38 +62,38 @@ class Pair:
 
 def links(run: str, wish: Wish) -> list[LinkView]:
     """Some links of a run that fit a wish, in the order of the draw; fewer than asked for when no more fit."""
-    partitions = run_view.partition_count(run)
-    rows = (row for partition in range(partitions) for row in _fitting(run_view.endings(run, partition), wish))
-    return views(run, smallest(rows, wish.count, wish.seed), partitions)
+    return views(run, _drawn(run, wish), run_view.partition_count(run))
 
 
 def links_by_reason(run: str, count: int, seed: int = 0) -> dict[str, list[LinkView]]:
     """Up to `count` links for each reason that occurs, `kept` included, in one pass over the ledger."""
     partitions = run_view.partition_count(run)
-    chosen: dict[str, list[dict[str, Any]]] = {}
+    drawn: dict[str, pa.Table] = {}
     for partition in range(partitions):
         ledger = run_view.endings(run, partition)
         for reason in pc.unique(ledger["reason"]).to_pylist():
-            rows = ledger.filter(pc.equal(ledger["reason"], reason)).to_pylist()
-            chosen[reason] = smallest([*chosen.get(reason, []), *rows], count, seed)
-    flat = views(run, [row for reason in sorted(chosen) for row in chosen[reason]], partitions)
-    return {reason: [view for view in flat if view.reason == reason] for reason in sorted(chosen)}
+            rows = ledger.filter(pc.equal(ledger["reason"], reason))
+            drawn[reason] = draw(pa.concat_tables([drawn.get(reason, rows.slice(0, 0)), rows]), count, seed)
+    flat = views(run, [row for reason in sorted(drawn) for row in drawn[reason].to_pylist()], partitions)
+    return {reason: [view for view in flat if view.reason == reason] for reason in sorted(drawn)}
 
 
 def pairs(run: str, wish: Wish) -> list[Pair]:
     """Some pairs of a fallen document and its keeper, the reason and the fallen one's domain as wished."""
-    folder = storage.join(run, Stage.DUPLICATES)
     partitions = run_view.partition_count(run)
-    rows: list[dict[str, Any]] = []
-    for partition in range(reading.count_parts(folder)):
-        table = reading.read_part(folder, partition, schemas.DUPLICATES)
-        fallen = reading.read_part(storage.join(run, Stage.DOCUMENTS), partition, schemas.DOCUMENTS, ["id", "url"])
-        addresses = dict(zip(fallen["id"].to_pylist(), fallen["url"].to_pylist(), strict=True))
-        found = ({**row, "url": addresses.get(row["id"], "")} for row in table.to_pylist())
-        fitting = [row for row in found if wish.reason in ("", row["reason"]) and _on_domain(row["url"], wish.domain)]
-        rows = smallest([*rows, *fitting], wish.count, wish.seed)
-    texts = run_view.documents_by_id(run, {row[end] for row in rows for end in ("id", "keeper")}, partitions)
-    return [Pair(**row, text=_text(texts, row["id"]), keeper_text=_text(texts, row["keeper"])) for row in rows]
+    fallen = _drawn(run, dataclasses.replace(wish, stage=Stage.DUPLICATES))
+    rows = run_view.rows_by_id(run, Stage.DUPLICATES, [row["id"] for row in fallen], partitions)
+    ends = {row[end] for row in rows.values() for end in ("id", "keeper")}
+    texts = run_view.documents_by_id(run, ends, partitions)
+    return [
+        Pair(
+            **row,
+            url=ending["url"],
+            text=_text(texts, row["id"]),
+            keeper_text=None if row["keeper_release"] else _text(texts, row["keeper"]),
+        )
+        for ending, row in ((ending, rows[ending["id"]]) for ending in fallen if ending["id"] in rows)
+    ]
 
 
 def views(run: str, rows: Iterable[Mapping[str, Any]], partitions: int) -> list[LinkView]:
@@ -103,27 +105,43 @@ def views(run: str, rows: Iterable[Mapping[str, Any]], partitions: int) -> list[
     return [_view(row, known_links.get(row["id"], {}), texts.get(row["id"], {})) for row in rows]
 
 
-def smallest(rows: Iterable[dict[str, Any]], count: int, seed: int) -> list[dict[str, Any]]:
-    """The `count` rows whose ids hash lowest under a seed: a draw that needs no memory of all rows."""
-    return heapq.nsmallest(count, rows, key=lambda row: _lot(row["id"], seed))
+def draw(rows: pa.Table, count: int, seed: int) -> pa.Table:
+    """`count` rows drawn by their ids, in the order of the draw; of the rows drawn from parts, the draw is that from all.
+
+    The lot of an id is bits of it that neither split nor shard follow from, mixed with the seed.
+    """
+    key = int.from_bytes(hashlib.blake2b(str(seed).encode(), digest_size=4).digest())
+    lots = placement.bits(rows["id"], LOT_DIGIT) ^ np.uint32(key)
+    if len(lots) > count > 0:
+        near = np.flatnonzero(lots <= np.partition(lots, count - 1)[count - 1])
+        rows, lots = rows.take(pa.array(near)), lots[near]
+    lotted = rows.append_column("lot", pa.array(lots)).sort_by([("lot", "ascending"), ("id", "ascending")])
+    return lotted.drop_columns("lot").slice(0, count)
 
 
-def _lot(id: str, seed: int) -> bytes:  # noqa: A002 - it is the column's name
-    return hashlib.blake2b(f"{seed}:{id}".encode(), digest_size=8).digest()
+def _drawn(run: str, wish: Wish) -> list[dict[str, Any]]:
+    drawn = schemas.LEDGER.empty_table()
+    for partition in range(run_view.partition_count(run)):
+        fitting = _fitting(run_view.endings(run, partition), wish)
+        drawn = draw(pa.concat_tables([drawn, fitting.cast(schemas.LEDGER)]), wish.count, wish.seed)
+    return list(drawn.to_pylist())
 
 
-def _fitting(ledger: pa.Table, wish: Wish) -> Iterable[dict[str, Any]]:
+def _fitting(ledger: pa.Table, wish: Wish) -> pa.Table:
     for column, wanted in (("reason", wish.reason), ("stage", wish.stage)):
         if wanted:
             ledger = ledger.filter(pc.equal(ledger[column], wanted))
     if wish.domain:
         ledger = ledger.filter(pc.match_substring(ledger["url"], wish.domain))
-    return (row for row in ledger.to_pylist() if _on_domain(row["url"], wish.domain))
+        ledger = ledger.filter(
+            pa.array([_on_domain(url, wish.domain) for url in ledger["url"].to_pylist()], pa.bool_())
+        )
+    return ledger
 
 
 def _on_domain(url: str, domain: str) -> bool:
     host = urls.host(url)
-    return not domain or host == domain or host.endswith(f".{domain}")
+    return host == domain or host.endswith(f".{domain}")
 
 
 def _view(row: Mapping[str, Any], link: Mapping[str, Any], document: Mapping[str, Any]) -> LinkView:

@@ -203,7 +203,7 @@ def publish_run(run: Path, shard_bytes: int = 20_000, validation_fraction: float
     """Do the whole stage without Beam, in this process, manifest included; returns the release."""
     partitions = run_view.partition_count(str(run))
     removed = settings.pop("takedown", Takedown())
-    release.clear(str(run))
+    storage.remove(str(run / "corpus"))  # as a stage begins whose config has changed
     results, sizes = [], []
     for partition in range(partitions):
         settled, found = stage.settle_partition(str(run), partition, PERMUTATIONS, removed, validation_fraction)
