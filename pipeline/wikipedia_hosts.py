@@ -28,7 +28,7 @@ def is_wikipedia(normalised: str) -> bool:
     for name in urls.with_parents(urls.host(normalised)):
         if name in hosts.whole:
             return True
-        if name in hosts.parts and urls.path(normalised).lower().startswith(hosts.parts[name]):
+        if name in hosts.parts and f"{urls.path(normalised).lower()}/".startswith(hosts.parts[name]):
             return True
         if name in hosts.carriers and _NAME in normalised.partition("://")[2].partition("/")[2].lower():
             return True

@@ -17,8 +17,8 @@ import zstandard
 ZSTD_WINDOW_BYTES = 1 << 31
 XZ_MEMORY_BYTES = 1 << 30
 READ_BYTES = 1 << 20
-# What one call may decode to is this times the codec's greatest ratio: zstd's is 32,768, so at most 128 MiB.
-DECODE_BYTES = 4096
+# What one call may decode to is this times the codec's greatest ratio: zstd's is 32,768, so at most 32 MiB.
+DECODE_BYTES = 1024
 MAX_LINE_BYTES = 32 << 20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _PADDING = b"\x00"

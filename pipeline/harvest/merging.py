@@ -137,7 +137,7 @@ def _links(posts: pa.Table, rules: Rules) -> pa.Table:
             addresses,
             pa.array([urls.registrable_domain(address) for address in addresses.to_pylist()], pa.string()),
             pa.array(scores, pa.int64(), mask=only_listed),
-            posts["created_utc"].take(pa.array(earliest)).cast(schemas.TIME),
+            _times(posts["created_utc"].take(pa.array(earliest))),
             pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), _submissions(posts)),
         ],
         names=schemas.LINKS.names,
@@ -147,10 +147,13 @@ def _links(posts: pa.Table, rules: Rules) -> pa.Table:
 
 def _submissions(posts: pa.Table) -> pa.StructArray:
     columns = {field.name: "post" if field.name == "id" else field.name for field in schemas.SUBMISSION}
-    values = [
-        posts[column].combine_chunks().cast(schemas.SUBMISSION.field(name).type) for name, column in columns.items()
-    ]
+    values = [posts[column].combine_chunks() for column in columns.values()]
+    values[list(columns).index("created_utc")] = _times(posts["created_utc"]).combine_chunks()
     return pa.StructArray.from_arrays(values, fields=list(schemas.SUBMISSION))
+
+
+def _times(seconds: pa.ChunkedArray) -> pa.ChunkedArray:
+    return seconds.cast(pa.timestamp("s", tz="UTC")).cast(schemas.TIME)
 
 
 def _refused(links: pa.Table, judge: Callable[[str], Ending | None]) -> pa.Table:

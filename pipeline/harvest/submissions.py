@@ -3,7 +3,8 @@
 What changed over time, from the statistics of all monthly dumps 2005-06 to 2026-01 that Arctic Shift publishes:
 `created_utc` is a string in 2014-01 to 2015-11 and a float in lines as the API gave them; `score` is null in a few
 posts of 2017; `url` is null in a quarter of 2022-08; `is_self` is always there, but not in what other tools made of
-dumps. Links to posts on Reddit are sometimes relative. `url` and `title` are HTML-escaped unless the API was asked otherwise.
+dumps. Links to posts on Reddit are sometimes relative. `url` and `title` are HTML-escaped unless the API was asked
+otherwise.
 """
 
 import enum
