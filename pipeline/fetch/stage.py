@@ -26,11 +26,17 @@ from pipeline.storage import FileRecord
 
 INDEX = "index"
 
-Packed = tuple[int, bytes]
-"""A partition and some of its rows, packed."""
+Packed = tuple[int, tuple[str, bytes]]
+"""A partition, and some of its rows: of what kind, and packed. Kinds that meet in one shuffle stay apart by it."""
 
+Grouped = tuple[int, Iterable[tuple[str, bytes]]]
+"""A partition, and all its rows of one shuffle."""
+
+_ANSWERS = "answers"
+_CAPTURES = "captures"
 _FOUND = "found"
 _REQUESTS = "requests"
+_SCHEMAS = {_ANSWERS: schemas.PAGES, _CAPTURES: CAPTURES, _REQUESTS: REQUESTS}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,10 +73,12 @@ class FindPages(beam.PTransform):
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Found]:
         """Scan every archive once, answer the links, write the index."""
         answers, scanned = answer_from_archives(begin, self.places, self.archives, self.max_bytes, self.judge)
-        partitions = begin | "All partitions" >> beam.Create([(each, b"") for each in range(self.places.partitions)])
+        # A partition without answers has a file too, so that a missing one is seen.
+        nothing = (_ANSWERS, tables.pack(schemas.PAGES.empty_table()))
         written = (
-            {"partition": partitions, "answers": answers}
-            | "Answers by partition" >> beam.CoGroupByKey()
+            (answers, begin | "Partitions" >> beam.Create([(each, nothing) for each in range(self.places.partitions)]))
+            | "All" >> beam.Flatten()
+            | "Answers by partition" >> beam.GroupByKey()
             | "Write index" >> beam.ParDo(_WriteIndex(self.places, self.max_bytes))
         )
         return (scanned, written) | "Results" >> beam.Flatten()
@@ -87,28 +95,29 @@ def answer_from_archives(
     scanned = (
         begin
         | "Archives" >> beam.Create(paths)
-        | "Scan" >> beam.ParDo(_Scan(places, max_bytes)).with_outputs(_FOUND, main="captures")
+        | "Scan" >> beam.ParDo(_Scan(places, max_bytes)).with_outputs(_FOUND, main=_CAPTURES)
     )
     first = (
-        scanned["captures"]
+        scanned[_CAPTURES]
         | "Captures by partition" >> beam.GroupByKey()
-        | "Choose" >> beam.ParDo(_Choose(places, max_bytes, judge)).with_outputs(_REQUESTS, main="answers")
+        | "Choose" >> beam.ParDo(_Choose(places, max_bytes, judge)).with_outputs(_REQUESTS, main=_ANSWERS)
     )
-    answers, requests = [first["answers"]], first[_REQUESTS]
+    answers, requests = [first[_ANSWERS]], first[_REQUESTS]
     for hop in range(1, MAX_HOPS + 1):
         # The catalogues are there when a round begins: its requests are made of what all scans have found. A collection
         # of paths of its own keeps runners from putting scans and rounds, which wait for them, into one step.
         captures = (
             begin
-            | f"Archives {hop}" >> beam.Create(paths)
+            | f"Archives {hop}" >> beam.Create(paths, reshuffle=False)
             | f"Look up {hop}" >> beam.ParDo(_LookUp(places), beam.pvalue.AsIter(requests))
         )
         followed = (
-            {"requests": requests, "captures": captures}
-            | f"Hop {hop}" >> beam.CoGroupByKey()
-            | f"Follow {hop}" >> beam.ParDo(_Follow(places, max_bytes, judge)).with_outputs(_REQUESTS, main="answers")
+            (requests, captures)
+            | f"Asked and found {hop}" >> beam.Flatten()
+            | f"Hop {hop}" >> beam.GroupByKey()
+            | f"Follow {hop}" >> beam.ParDo(_Follow(places, max_bytes, judge)).with_outputs(_REQUESTS, main=_ANSWERS)
         )
-        answers.append(followed["answers"])
+        answers.append(followed[_ANSWERS])
         requests = followed[_REQUESTS]
     return answers | "All answers" >> beam.Flatten(), scanned[_FOUND]
 
@@ -129,7 +138,7 @@ class _Scan(beam.DoFn):
         counters = {"archives": 1, **catalogue.counts}
         yield beam.pvalue.TaggedOutput(_FOUND, Found((catalogue.record,), counters, catalogue.damages))
         for captures in look_up(archive, self._places.pages, self._wanted):
-            yield from _packed(captures, self._places.partitions)
+            yield from _packed(_CAPTURES, captures, self._places.partitions)
 
 
 class _LookUp(beam.DoFn):
@@ -143,9 +152,9 @@ class _LookUp(beam.DoFn):
 
     def process(self, archive: str, requests: Iterable[Packed]) -> Iterator[Packed]:
         if self._wanted is None:
-            self._wanted = IdSet.of(tables.unpack([packed], REQUESTS)["id"] for _, packed in requests)
+            self._wanted = IdSet.of(_rows(_REQUESTS, [packed])["id"] for _, packed in requests)
         for captures in look_up(archive, self._places.pages, self._wanted):
-            yield from _packed(captures, self._places.partitions)
+            yield from _packed(_CAPTURES, captures, self._places.partitions)
 
 
 class _Step(beam.DoFn):
@@ -158,29 +167,28 @@ class _Step(beam.DoFn):
         self._chooser = Chooser(self._max_bytes, self._judge())
 
     def _outputs(self, answers: pa.Table, requests: pa.Table) -> Iterator[Any]:
-        yield from _packed(answers, self._places.partitions)
-        for packed in _packed(requests, self._places.partitions):
+        yield from _packed(_ANSWERS, answers, self._places.partitions)
+        for packed in _packed(_REQUESTS, requests, self._places.partitions):
             yield beam.pvalue.TaggedOutput(_REQUESTS, packed)
 
 
 class _Choose(_Step):
     """(partition, captures of its links) -> answers, and requests for what redirects and revisits lead to."""
 
-    def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[Any]:
+    def process(self, element: Grouped) -> Iterator[Any]:
         partition, packed = element
         links = index.read_links(self._places.links, partition)
-        yield from self._outputs(*index.first_steps(links, tables.unpack(packed, CAPTURES), self._chooser))
+        yield from self._outputs(*index.first_steps(links, _rows(_CAPTURES, packed), self._chooser))
 
 
 class _Follow(_Step):
     """(partition, requests and captures of the addresses they ask for) -> answers and further requests."""
 
-    def process(self, element: tuple[int, Mapping[str, Iterable[bytes]]]) -> Iterator[Any]:
-        _, grouped = element
-        requests = tables.unpack(grouped["requests"], REQUESTS)
-        yield from self._outputs(
-            *index.further_steps(requests, tables.unpack(grouped["captures"], CAPTURES), self._chooser)
-        )
+    def process(self, element: Grouped) -> Iterator[Any]:
+        _, packed = element
+        packed = list(packed)
+        requests, captures = _rows(_REQUESTS, packed), _rows(_CAPTURES, packed)
+        yield from self._outputs(*index.further_steps(requests, captures, self._chooser))
 
 
 class _WriteIndex(beam.DoFn):
@@ -190,19 +198,24 @@ class _WriteIndex(beam.DoFn):
         self._places = places
         self._max_bytes = max_bytes
 
-    def process(self, element: tuple[int, Mapping[str, Iterable[bytes]]]) -> Iterator[Found]:
-        partition, grouped = element
+    def process(self, element: Grouped) -> Iterator[Found]:
+        partition, packed = element
         links = index.read_links(self._places.links, partition)
-        answers = tables.unpack(grouped["answers"], schemas.PAGES)
+        answers = _rows(_ANSWERS, packed)
         with RecordReader() as reader:
             rows = index.index_table(links, answers, reader, self._max_bytes)
         name = storage.join(INDEX, storage.part_name(partition))
         yield Found((storage.write_parquet(self._places.pages, name, rows),), index.counters(rows))
 
 
-def _packed(rows: pa.Table, partitions: int) -> Iterator[Packed]:
+def _packed(kind: str, rows: pa.Table, partitions: int) -> Iterator[Packed]:
     for partition, part in tables.split(rows, partitions):
-        yield partition, tables.pack(part)
+        yield partition, (kind, tables.pack(part))
+
+
+def _rows(kind: str, packed: Iterable[tuple[str, bytes]]) -> pa.Table:
+    """All rows of one kind."""
+    return tables.unpack((rows for of_kind, rows in packed if of_kind == kind), _SCHEMAS[kind])
 
 
 def summed_up(found: Iterable[Found]) -> tuple[list[FileRecord], dict[str, Any]]:
