@@ -59,12 +59,12 @@ def lost_to_the_rule(posts: Iterable[Post]) -> list[str]:
     return sorted(url for url, found in scores.items() if max(found) < MIN_KARMA <= sum(found))
 
 
-def post_reasons(posts: Iterable[Post], special: Iterable[str], lines: Iterable[str]) -> dict[str, int]:
-    """How many lines of the dumps end where: `eligible`, or why they never become links."""
+def post_reasons(posts: Iterable[Post], others: Iterable[str]) -> dict[str, int]:
+    """How many lines of the dumps end where: `linked`, or why they never become links; blank lines do not count."""
     counts = collections.Counter(
         "linked" if _is_eligible(post) else "too_late" if post.dump >= BEFORE[:7] else "low_karma" for post in posts
     )
-    return dict(sorted((counts + collections.Counter(special) + collections.Counter(lines)).items()))
+    return dict(sorted((counts + collections.Counter(others)).items()))
 
 
 def _is_eligible(post: Post) -> bool:

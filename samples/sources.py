@@ -182,4 +182,5 @@ def _as_copy(page: Page, by_name: Mapping[str, Page]) -> Page:
 def oddities() -> Mapping[str, Any]:
     """What no page of a site tells: redirects, files, broken records, posts that lead nowhere, lines that are no posts."""
     found: Mapping[str, Any] = yaml.safe_load((SITES / "oddities.yaml").read_text(encoding="utf-8"))
-    return found
+    links = [told | {"url": told["url"].ljust(told.get("padded_to", 0), "z")} for told in found["links"]]
+    return {**found, "links": links}
