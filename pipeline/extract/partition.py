@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import minhash, schemas
+from pipeline.extract.reading import Whereabouts
 from pipeline.extract.task import Text
 from pipeline.ledger import Ending, Reason, Stage, failed
 from pipeline.sandbox import Crashed, Done, Raised, TimedOut, Verdict
@@ -23,10 +24,16 @@ def fetched(pages: pa.Table) -> pa.Table:
     return pages.filter(pc.equal(pages["outcome"], FETCHED))
 
 
-def largest_first(pages: pa.Table) -> list[int]:
-    """Row numbers in the order in which pages are best read: what takes long begins early and is not waited for."""
-    order = pc.sort_indices(pages, [("warc_length", "descending"), ("id", "ascending")])
-    return list(order.to_pylist())
+def whereabouts(pages: pa.Table) -> list[Whereabouts]:
+    """Where the pages' records lie, the largest first: what takes long begins early, so that nothing waits for it."""
+    columns = [pages[name].to_pylist() for name in ("warc_file", "warc_offset", "warc_length")]
+    order = pc.sort_indices(pages, [("warc_length", "descending"), ("id", "ascending")]).to_pylist()
+    return [Whereabouts(row, *(column[row] for column in columns)) for row in order]
+
+
+def addresses_of(pages: pa.Table) -> list[str]:
+    """The addresses that answered, as far as that is known."""
+    return list(pc.coalesce(pages["final_url"], pages["url"]).to_pylist())
 
 
 class OpenPartition:

@@ -7,6 +7,7 @@ down a pipe to a child; what comes back is written as the partition's files, and
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 import apache_beam as beam
@@ -17,12 +18,12 @@ from apache_beam.utils.windowed_value import WindowedValue
 from pipeline import progress
 from pipeline.commits import Commit
 from pipeline.extract.files import PartitionFiles
-from pipeline.extract.partition import OpenPartition, ending_of, largest_first
+from pipeline.extract.partition import OpenPartition, addresses_of, ending_of, whereabouts
+from pipeline.extract.reading import READ_AHEAD, read_records
 from pipeline.extract.task import Page, Text
 from pipeline.ledger import Ending, Stage
 from pipeline.records import RecordReader
 from pipeline.sandbox import Lane, Limits, Sandbox, Verdict, lease
-from webtext.errors import UserError
 
 Task: TypeAlias = Callable[[Page], Text | Ending]
 Place: TypeAlias = tuple[int, int]
@@ -70,6 +71,7 @@ class _ExtractPartitions(beam.DoFn):
             lease(self._task, self._limits, getattr(self._task, "warm_up", None))
         )
         self._reader = self._resources.enter_context(RecordReader())
+        self._threads = self._resources.enter_context(ThreadPoolExecutor(READ_AHEAD))
         self._lane: Lane[Place, Page, Text | Ending] = self._sandbox.lane()
 
     def start_bundle(self) -> None:
@@ -90,11 +92,9 @@ class _ExtractPartitions(beam.DoFn):
             yield self._finish(opened)
             return
         self._open[partition] = opened
-        pages = opened.pages.select(["url", "final_url", "warc_file", "warc_offset", "warc_length"]).to_pylist()
-        for row in largest_first(opened.pages):
-            page = pages[row]
-            record = self._read(page["warc_file"], page["warc_offset"], page["warc_length"])
-            self._lane.submit((partition, row), Page(record, page["final_url"] or page["url"]))
+        addresses = addresses_of(opened.pages)
+        for place, record in read_records(whereabouts(opened.pages), self._reader, self._threads):
+            self._lane.submit((partition, place.row), Page(record, addresses[place.row]))
             yield from self._take(self._lane.ready())
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
@@ -104,14 +104,6 @@ class _ExtractPartitions(beam.DoFn):
 
     def teardown(self) -> None:
         self._resources.close()
-
-    def _read(self, path: str, offset: int, length: int) -> bytes:
-        try:
-            return self._reader.read(path, offset, length)
-        except OSError as error:
-            raise UserError(
-                f"cannot read {path}: {error.strerror or error}; put the archive back and run the same command again."
-            ) from error
 
     def _take(self, verdicts: Sequence[tuple[Place, Verdict[Text | Ending]]]) -> Iterator[Commit]:
         progress.advance(Stage.DOCUMENTS, len(verdicts))

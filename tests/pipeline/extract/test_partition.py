@@ -9,13 +9,14 @@ import pytest
 from pipeline import schemas, tables
 from pipeline.extract.partition import (
     OpenPartition,
+    addresses_of,
     counters,
     documents_table,
     ending_of,
     fetched,
-    largest_first,
     ledger_table,
     signatures_table,
+    whereabouts,
 )
 from pipeline.extract.task import Text, counted
 from pipeline.ledger import Ending, Reason, dropped, failed
@@ -53,10 +54,18 @@ def links(**submissions: list[dict[str, Any]]) -> pa.Table:
 
 
 def test_only_fetched_pages_are_read_the_largest_first() -> None:
-    index = pages("a", "b", "c", "d", outcome=["fetched", "failed", "fetched", "fetched"], warc_length=[5, 99, 7, 7])
+    index = pages(
+        *"abcd",
+        outcome=["fetched", "failed", "fetched", "fetched"],
+        warc_file=["x", None, "y", "y"],
+        warc_offset=[0, None, 1, 8],
+        warc_length=[5, None, 7, 7],
+        final_url=[None, None, "http://b/", None],
+    )
     had = fetched(index)
     assert had["id"].to_pylist() == ["a", "c", "d"]
-    assert largest_first(had) == [1, 2, 0]
+    assert whereabouts(had) == [(1, "y", 1, 7), (2, "y", 8, 7), (0, "x", 0, 5)]
+    assert addresses_of(had) == ["http://a/a", "http://b/", "http://a/d"]
 
 
 def test_documents_take_what_their_links_tell_in_any_order_of_links() -> None:
