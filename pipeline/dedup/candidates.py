@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from pipeline.dedup.sources import Ordinals, Ranks, Standing
 
-SMALL = 12
+SMALL = 32
 """Members of a bucket up to which all its pairs are measured."""
-LEADERS = 8
+LEADERS = 16
 """The best-ranked members of a larger bucket with whom all others are paired; as many again from outside the run."""
 
 
