@@ -25,7 +25,7 @@ MAX_ZSTD_WINDOW = 1 << 23
 
 _GZIP_OR_ZLIB_WINDOW = 47
 _RAW_DEFLATE_WINDOW = -15
-_SLOW_STEP = 256
+_SLOW_STEP = 1024
 _STEP = 1 << 16
 
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\n]{0,1024})?\r?\n")
@@ -61,7 +61,7 @@ def undo_chunked(body: bytes) -> Unpacked:
         start = match.end()
         parts.append(body[start : start + size])
         end = start + size
-        if end > len(body):
+        if body[end : end + 2] in {b"", b"\r"}:
             return Unpacked(b"".join(parts), "chunked body breaks off")
         if body.startswith(b"\r\n", end):
             end += 2
@@ -71,8 +71,7 @@ def undo_chunked(body: bytes) -> Unpacked:
             # A text that happens to begin with a hexadecimal number on a line of its own.
             return Unpacked(body, "not chunked, though its header says so")
         match = _CHUNK_SIZE.match(body, end)
-    flaw = "chunked body breaks off" if end >= len(body) else "chunked body goes astray"
-    return Unpacked(b"".join(parts), flaw)
+    return Unpacked(b"".join(parts), "chunked body breaks off" if end == len(body) else "chunked body goes astray")
 
 
 def undo_content_codings(body: bytes, content_encoding: str, max_bytes: int) -> Unpacked | Ending:
@@ -169,15 +168,20 @@ def _inflate_until_broken(body: bytes, window: int, room: int) -> bytes:
     """What comes before the broken place. zlib's error takes with it all that the failing call had inflated."""
     inflater = zlib.decompressobj(window)
     parts: list[bytes] = []
-    try:
-        for start in range(0, len(body), _SLOW_STEP):
-            if inflater.eof or room <= 0:
+    step, start = _SLOW_STEP, 0
+    while start < len(body) and room > 0 and not inflater.eof:
+        before = inflater.copy()
+        try:
+            part = inflater.decompress(inflater.unconsumed_tail + body[start : start + step], room)
+        except zlib.error:
+            if step == 1:
                 break
-            part = inflater.decompress(inflater.unconsumed_tail + body[start : start + _SLOW_STEP], room)
-            parts.append(part)
-            room -= len(part)
-    except zlib.error:
-        pass
+            # Once more, byte by byte up to the one that is wrong.
+            inflater, step = before, 1
+            continue
+        start += step
+        parts.append(part)
+        room -= len(part)
     return b"".join(parts)
 
 

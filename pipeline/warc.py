@@ -275,19 +275,16 @@ def _parse_fields(
             size = start + unannounced + 1
         elif text.startswith(mark):
             return {}, start
-    fields: dict[str, str] = {}
-    name = ""
+    pieces: dict[str, list[str]] = {}
+    value: list[str] = []
     for line in text.decode(encoding, "replace").split("\n"):
-        if line[:1] in {" ", "\t"} and name:
-            fields[name] = f"{fields[name]} {line.strip()}"
-            continue
-        before, colon, value = line.partition(":")
-        if not colon:
-            continue
-        name = before.strip().lower()
-        value = value.strip()
-        fields[name] = f"{fields[name]}, {value}" if name in fields else value
-    return fields, size
+        name, colon, content = line.partition(":")
+        if line[:1] in {" ", "\t"}:
+            value.append(" " + line.strip())
+        elif colon:
+            value = pieces.setdefault(name.strip().lower(), [])
+            value.append(f", {content.strip()}" if value else content.strip())
+    return {name: "".join(value).strip() for name, value in pieces.items()}, size
 
 
 def parse_date(text: str) -> int | None:
