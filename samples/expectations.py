@@ -8,12 +8,39 @@ import collections
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from samples import sources
 from samples.sources import Page, Post
 
 MIN_KARMA = 3
 BEFORE = "2018-01-01"
-FAILED = {"not_in_archive", "http_error", "too_many_redirects", "broken_record", "too_large"}
-"""Reasons of pages that could not be had; the other reasons are rules, which drop."""
+FAILED = {"not_in_archive", "http_error", "too_many_redirects", "broken_record"}
+"""Reasons of pages that could not be had; the others are rules, which drop."""
+
+
+def expected(pages: Iterable[Page], odd: Mapping[str, Any]) -> dict[str, Any]:
+    """All that `expected.yaml` says of links and posts."""
+    plain, special = sources.plain_posts(pages, odd), sources.special_posts(odd)
+    linked = [told.post for told in special if told.expect == "linked"]
+    listed = {line.strip() for line in odd["url_list"]}
+    addresses = [(page.meta, page.posts) for page in sources.by_address(pages)]
+    addresses += [(told, sources.posts_of(told)) for told in odd["links"]]
+    links = []
+    for told, posts in addresses:
+        further = [post for post in linked if post.url == told["url"]]
+        expectation = link(told, posts + further, listed & {told["url"]})
+        if expectation:
+            links.append(expectation)
+    broken = [told["expect"] for told in odd["lines"] if told["expect"] != "blank"]
+    posts_by_reason = post_reasons(plain, [told.expect for told in special] + broken)
+    return {
+        "config": odd["config"],
+        "dump_lines": {"posts": sum(posts_by_reason.values()), "blank": len(odd["lines"]) - len(broken)},
+        "posts": posts_by_reason,
+        "url_list": odd["url_list_counts"],
+        "links_only_under_sum": lost_to_the_rule(plain),
+        "groups": odd["groups"],
+        "links": sorted(links, key=lambda expectation: str(expectation["url"])),
+    }
 
 
 def link(told: Mapping[str, Any], posts: Iterable[Post], listed: Iterable[str]) -> dict[str, Any] | None:
@@ -39,7 +66,7 @@ def link(told: Mapping[str, Any], posts: Iterable[Post], listed: Iterable[str]) 
     if eligible:
         expectation["score"] = max(post.score for post in eligible)
         expectation["posts"] = len(eligible)
-    for name in ("contains", "lacks", "optional"):
+    for name in ("contains", "lacks"):
         if name in told:
             expectation[name] = told[name]
     return expectation
@@ -69,8 +96,3 @@ def post_reasons(posts: Iterable[Post], others: Iterable[str]) -> dict[str, int]
 
 def _is_eligible(post: Post) -> bool:
     return post.score >= MIN_KARMA and post.dump < BEFORE[:7]
-
-
-def by_address(pages: Iterable[Page]) -> list[Page]:
-    """The pages that links ask for: other captures of the same address are the archive's matter."""
-    return [page for page in pages if not page.meta.get("other_capture")]

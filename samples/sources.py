@@ -40,6 +40,15 @@ class Post:
 
 
 @dataclasses.dataclass(frozen=True)
+class SpecialPost:
+    """A post with fields of its own, and where it must end: `linked`, or why it never becomes a link."""
+
+    post: Post
+    fields: Mapping[str, Any]
+    expect: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Entry:
     """One person's contribution to a page: the whole text of an article, one post of a thread."""
 
@@ -51,7 +60,7 @@ class Entry:
 
     @property
     def html(self) -> Markup:
-        return Markup(markup.to_html(self.text))  # noqa: S704 (the sources are ours)
+        return Markup(markup.to_html(self.text))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,3 +193,26 @@ def oddities() -> Mapping[str, Any]:
     found: Mapping[str, Any] = yaml.safe_load((SITES / "oddities.yaml").read_text(encoding="utf-8"))
     links = [told | {"url": told["url"].ljust(told.get("padded_to", 0), "z")} for told in found["links"]]
     return {**found, "links": links}
+
+
+def by_address(pages: Iterable[Page]) -> list[Page]:
+    """The pages that links ask for: other captures of the same address are the archive's matter."""
+    return [page for page in pages if not page.meta.get("other_capture")]
+
+
+def posts_of(told: Mapping[str, Any]) -> list[Post]:
+    """The posts of an address that `oddities.yaml` describes."""
+    return [Post.parse(line, told["url"], told["title"]) for line in told.get("posts", ())]
+
+
+def plain_posts(pages: Iterable[Page], odd: Mapping[str, Any]) -> list[Post]:
+    """All posts but the special ones."""
+    return [post for page in pages for post in page.posts] + [post for told in odd["links"] for post in posts_of(told)]
+
+
+def special_posts(odd: Mapping[str, Any]) -> list[SpecialPost]:
+    """The posts with fields of their own."""
+    return [
+        SpecialPost(Post.parse(told["post"], "", told["title"]), told["fields"], told["expect"])
+        for told in odd["special_posts"]
+    ]
