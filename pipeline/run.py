@@ -1,6 +1,7 @@
 """From links to release: which stages run, in which order, on what. The only place that knows more than one of them."""
 
 import dataclasses
+import functools
 import hashlib
 import logging
 import math
@@ -17,8 +18,8 @@ from pipeline.extract.files import PartitionFiles
 from pipeline.extract.page import ExtractRules
 from pipeline.extract.stage import ExtractDocuments
 from pipeline.extract.task import ReadPage
-from pipeline.fetch.stage import FindPages
-from pipeline.harvest.blocklists import BlockLists, block_lists
+from pipeline.fetch.stage import FindPages, Places
+from pipeline.harvest.blocklists import AddressJudge, BlockLists, block_lists
 from pipeline.harvest.rules import Rules
 from pipeline.harvest.stage import HarvestLinks, summed_up
 from pipeline.ledger import Stage
@@ -124,7 +125,8 @@ class Run:
         inputs = [*self._examine(archives), *stages.outputs_of(links, Stage.LINKS)]
         blocked = self._block_lists()
         config = {"block_lists": digest_of(blocked), "max_bytes": self.config.fetch.max_bytes}
-        pages = FindPages(self.config.output, partitions_of(links), archives, blocked)
+        places = Places(self.folder(Stage.LINKS), self.folder(Stage.PAGES), partitions_of(links))
+        pages = FindPages(places, archives, self.config.fetch.max_bytes, functools.partial(AddressJudge, blocked))
         return self._perform(self._stage(Stage.PAGES, config, inputs), pages)
 
     def extract_documents(self, links: Manifest, pages: Manifest) -> Manifest:
