@@ -106,7 +106,7 @@ def views(run: str, rows: Iterable[Mapping[str, Any]], partitions: int) -> list[
 
 
 def draw(rows: pa.Table, count: int, seed: int) -> pa.Table:
-    """`count` rows drawn by their ids, in the order of the draw; of the rows drawn from parts, the draw is that from all.
+    """`count` rows drawn by their ids, in the order of the draw. A draw from the draws of all parts is one from the whole.
 
     The lot of an id is bits of it that neither split nor shard follow from, mixed with the seed.
     """
@@ -133,9 +133,8 @@ def _fitting(ledger: pa.Table, wish: Wish) -> pa.Table:
             ledger = ledger.filter(pc.equal(ledger[column], wanted))
     if wish.domain:
         ledger = ledger.filter(pc.match_substring(ledger["url"], wish.domain))
-        ledger = ledger.filter(
-            pa.array([_on_domain(url, wish.domain) for url in ledger["url"].to_pylist()], pa.bool_())
-        )
+        fitting = [_on_domain(url, wish.domain) for url in ledger["url"].to_pylist()]
+        ledger = ledger.filter(pa.array(fitting, pa.bool_()))
     return ledger
 
 

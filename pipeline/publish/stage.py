@@ -1,11 +1,11 @@
 """The release's files: the ledger closed, the shards cut, in one Beam pipeline through which no text is shuffled.
 
 A worker first settles a partition (ledger, signatures, sizes); when all are settled another cuts a shard straight from
-the partitions that its id range overlaps. Neither holds more than one file's rows.
+the partitions that its id range overlaps. Neither holds more texts than a row group has.
 """
 
 import dataclasses
-import io
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -13,11 +13,11 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline import schemas, storage, tables
 from pipeline.ledger import Stage
 from pipeline.publish import placement, reading, settlement
+from pipeline.publish.shard_file import write_sorted
 from pipeline.publish.takedown import Takedown
 from pipeline.storage import FileRecord
 
@@ -121,8 +121,8 @@ def settle_partition(
     signatures = tables.sorted_by(signatures.filter(pc.is_in(signatures["id"], value_set=kept)), "id")
     release, name = storage.join(run, Stage.CORPUS), storage.part_name(partition)
     files = (
-        write_part(release, f"ledger/{name}", tables.require_schema(ledger, schemas.LEDGER)),
-        write_part(release, f"signatures/{name}", signatures),
+        write_sorted(release, f"ledger/{name}", schemas.LEDGER, [tables.require_schema(ledger, schemas.LEDGER)]),
+        write_sorted(release, f"signatures/{name}", signatures.schema, [signatures]),
     )
     counters = {
         "links": links.num_rows,
@@ -172,41 +172,26 @@ def plan_shards(sizes: Iterable[SplitSize], shard_bytes: int) -> list[Shard]:
 
 def cut_shard(run: str, partitions: int, shard: Shard) -> Published:
     """Write one shard from the documents of the partitions that it overlaps; their ledgers must be settled."""
+    counters: Counter[str] = Counter({shard.split: 0})
+
+    def counted() -> Iterator[pa.Table]:
+        for partition in placement.overlapping(shard.index, shard.count, partitions):
+            for piece in _documents_of_shard(run, partition, shard):
+                counters[shard.split] += piece.num_rows
+                counters[f"{shard.split}_text_bytes"] += pc.sum(pc.binary_length(piece["text"])).as_py() or 0
+                counters[f"{shard.split}_words"] += pc.sum(piece["word_count"]).as_py() or 0
+                yield piece
+
+    record = write_sorted(storage.join(run, Stage.CORPUS), shard.name, schemas.DOCUMENTS, counted())
+    return Published((record,), dict(counters))
+
+
+def _documents_of_shard(run: str, partition: int, shard: Shard) -> Iterator[pa.Table]:
     low, high = placement.prefix_range(shard.index, shard.count)
     first, last = f"{low:08x}", f"{high:08x}{reading.LAST_ID}"
-    rows = [
-        group
-        for partition in placement.overlapping(shard.index, shard.count, partitions)
-        for group in _documents_of_shard(run, partition, shard, first, last)
-    ]
-    table = pa.concat_tables(rows) if rows else schemas.DOCUMENTS.empty_table()
-    table = tables.require_schema(tables.sorted_by(table, "id").combine_chunks(), schemas.DOCUMENTS)
-    record = write_part(storage.join(run, Stage.CORPUS), shard.name, table)
-    counters = {
-        shard.split: table.num_rows,
-        f"{shard.split}_text_bytes": pc.sum(pc.binary_length(table["text"])).as_py() or 0,
-        f"{shard.split}_words": pc.sum(table["word_count"]).as_py() or 0,
-    }
-    return Published((record,), counters)
-
-
-def write_part(folder: str, name: str, table: pa.Table) -> FileRecord:
-    """`storage.write_parquet`, but a table without rows becomes a file without row groups.
-
-    Hugging Face's datasets takes the first row group's rows for its batch size and fails when that is zero.
-    """
-    if table.num_rows:
-        return storage.write_parquet(folder, name, table)
-    sink = io.BytesIO()
-    pq.ParquetWriter(sink, table.schema).close()
-    return storage.write_bytes(folder, name, sink.getvalue(), rows=0)
-
-
-def _documents_of_shard(run: str, partition: int, shard: Shard, first: str, last: str) -> Iterator[pa.Table]:
     name = storage.part_name(partition)
-    ledger = storage.read_parquet(
-        storage.join(run, Stage.CORPUS, "ledger", name), ["id", "stage", "outcome", "reason", "detail"]
-    )
+    columns = ["id", "stage", "outcome", "reason", "detail"]
+    ledger = reading.read_part(storage.join(run, Stage.CORPUS, "ledger"), partition, schemas.LEDGER, columns)
     kept = settlement.kept_ids(ledger, shard.split)
     for group in reading.row_groups(storage.join(run, Stage.DOCUMENTS, name), None, first, last):
         group = group.filter(pc.is_in(group["id"], value_set=kept))

@@ -129,6 +129,15 @@ def test_what_is_taken_down_goes_into_the_ledger(tmp_path: Path, make_run: Make,
     assert domains == {"blogspot.com", "github.com"}
 
 
+def test_documents_out_of_order_fail_loudly(tmp_path: Path, make_run: Make, publish: Make) -> None:
+    run = make_run(tmp_path / "run")
+    documents = pq.read_table(run / "documents/part-00001.parquet")
+    backwards = documents.take(pa.array(range(documents.num_rows)[::-1]))
+    storage.write_parquet(str(run / "documents"), "part-00001.parquet", backwards)
+    with pytest.raises(AssertionError, match="ids descend"):
+        publish(run)
+
+
 def test_a_lost_page_fails_loudly(tmp_path: Path, make_run: Make, publish: Make) -> None:
     run = make_run(tmp_path / "run")
     pages = pq.read_table(run / "pages/index/part-00002.parquet")
