@@ -13,7 +13,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that, equal_to
 
 from pipeline.dedup import references
-from tests.pipeline.dedup.conftest import alike, id_of, run_stage, words, write_run
+from tests.pipeline.dedup.conftest import Text, alike, id_of, run_stage, words, write_run
 from webtext.errors import UserError
 
 ARTICLE = words(180, 11)
@@ -29,7 +29,7 @@ def test_copies_of_reference_texts_fall_as_mirrors(tmp_path: Path) -> None:
         lines([{"id": 12, "text": " ".join(ARTICLE), "url": "https://en.wikipedia.org/wiki/A"}]) + b"{broken\n[]\n{}\n"
     )
     pq.write_table(pa.table({"text": [" ".join(other)]}), tmp_path / "more.parquet")
-    texts = {
+    texts: dict[str, Text] = {
         "mirror": (" ".join(ARTICLE), {"score": 99}),
         "second mirror": (" ".join(alike(ARTICLE, 4, 1)), {"score": 98}),
         "other": " ".join(alike(other, 4, 2)),
