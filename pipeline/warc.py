@@ -18,14 +18,17 @@ from pipeline.ledger import Ending, Reason, dropped, failed
 MAX_HEAD = 1 << 18
 """Bytes that a record's head and the HTTP head in it may have together. Servers refuse to send a sixteenth of that."""
 
+MAX_LINE = 20_000
+"""Bytes that the head of an ARC record may have: a line with an address in it."""
+
 PAGE_KINDS = frozenset({"response", "resource"})
 """Types of records that hold a page themselves."""
 
 _WARC_VERSION = re.compile(rb"WARC/\d\.\d{1,2}[ \t]*\r?\n")
 _ARC_SCHEMES = (b"http://", b"https://", b"filedesc:", b"dns:", b"ftp://")
-_ARC_LINE_LIMIT = 20_000
 _ARC_DATE = re.compile(r"[0-9]{8,18}")
 _LENGTH = re.compile(r"[0-9]{1,18}")
+_RECORD_ENDS = (b"\r\n\r\n", b"\n\n")
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _STATUS_LINE = re.compile(rb"(?:HTTP/\d(?:\.\d)?|ICY)[ \t]+(\d{3})(?!\d)")
 _NOT_DIGITS = re.compile(r"\D+")
@@ -158,20 +161,28 @@ def parse_record(plain: bytes, max_bytes: int, flaw: str = "") -> Record | Endin
 
 def _block(plain: bytes, head: RecordHead) -> tuple[bytes, str]:
     """A record's block, and what is wrong with its length: the archive's borders count for more than what it states."""
-    rest = len(plain) - head.size
+    block = plain[head.size :]
     if head.length is None:
-        return _without_record_end(plain[head.size :]), "no readable Content-Length"
-    if rest <= head.length:
-        return plain[head.size :], "" if rest == head.length else "the record is shorter than it says"
-    end = head.size + head.length
-    behind = plain[end : end + 1024].lstrip(b"\r\n\x00")
-    if not behind or behind.startswith(b"WARC/") or _parse_arc_head(behind):
-        return plain[head.size : end], ""
-    return _without_record_end(plain[head.size :]), "the record is longer than it says"
+        return _without_record_end(block), "no readable Content-Length"
+    if len(block) == head.length:
+        return block, ""
+    if len(block) < head.length:
+        return _without_record_end(block), "the record is shorter than it says"
+    if ends_record(block[head.length : head.length + MAX_LINE]):
+        return block[: head.length], ""
+    return _without_record_end(block), "the record is longer than it says"
+
+
+def ends_record(behind: bytes) -> bool:
+    """Whether a record may end where `behind` begins: two line ends, mere padding, or another record."""
+    padding = behind.lstrip(b"\r\n\x00")
+    return (
+        not padding or behind.startswith(_RECORD_ENDS) or padding.startswith(b"WARC/") or bool(_parse_arc_head(padding))
+    )
 
 
 def _without_record_end(block: bytes) -> bytes:
-    for end in (b"\r\n\r\n", b"\n\n"):
+    for end in _RECORD_ENDS:
         if block.endswith(end):
             return block[: -len(end)]
     return block
@@ -214,7 +225,7 @@ def _parse_warc_head(data: bytes) -> RecordHead | None:
 def _parse_arc_head(data: bytes) -> RecordHead | None:
     if not data.startswith(_ARC_SCHEMES):
         return None
-    line_end = data.find(b"\n", 0, _ARC_LINE_LIMIT)
+    line_end = data.find(b"\n", 0, MAX_LINE)
     if line_end < 0:
         return None
     line = data[:line_end].rstrip(b"\r").decode("utf-8", "replace")

@@ -145,7 +145,9 @@ def _write(archive: str, path: str, wanted: IdSet, max_bytes: int) -> None:
                     writer.write_table(captures_table(batch))
             except OSError as error:
                 raise _unreadable(archive, error) from error
-            writer.add_key_value_metadata({_COUNTS: orjson.dumps(counts), _DAMAGES: orjson.dumps([tuple(damage) for damage in damages])})
+            writer.add_key_value_metadata(
+                {_COUNTS: orjson.dumps(counts), _DAMAGES: orjson.dumps([tuple(damage) for damage in damages])}
+            )
 
 
 def _unreadable(archive: str, error: OSError) -> UserError:

@@ -16,15 +16,17 @@ from typing import BinaryIO, NamedTuple
 import ada_url
 
 from pipeline import urls
-from pipeline.codings import GZIP_MAGIC, ZSTD_MAGIC
+from pipeline.codings import GZIP_MAGIC, ZSTD_MAGIC, inflate
 from pipeline.fetch.captures import Capture, Damage
 from pipeline.fetch.window import Window
 from pipeline.warc import (
     MAX_HEAD,
+    MAX_LINE,
     PAGE_KINDS,
     HttpHead,
     Record,
     RecordHead,
+    ends_record,
     holds_http,
     parse_http_head,
     parse_record,
@@ -40,7 +42,8 @@ _CAPTURE_KINDS = PAGE_KINDS | {"revisit"}
 _FIRST_FEED = 2048
 _FEED = 1 << 16
 _STEP = 1 << 18
-_LINE = 20_000
+_CHANCE_MARKS = 16
+"""Places within one member that may look like the beginning of another: by chance one in 16 MB does."""
 _STATUS_LINE = 64
 _GZIP_WINDOW = 31
 _RECORD_ENDS = (4, 2, 1, 0)
@@ -185,7 +188,10 @@ class _Member:
                 plain = self._inflater.decompress(packed, size)
             except zlib.error as error:
                 self.broken = str(error).rpartition(": ")[2]
-                return b""
+                # The failing call took with it what it had inflated. Of the first one, that is the record's head.
+                plain = b"" if self.size else inflate(packed, size).body
+                self.size += len(plain)
+                return plain
             self.whole = self._inflater.eof
             left = self._inflater.unused_data if self.whole else self._inflater.unconsumed_tail
             self._window.advance(len(packed) - len(left))
@@ -208,8 +214,8 @@ class _Member:
         """Read all that is left; returns what lies from byte `border` of the member on, a line's length of it."""
         behind = b""
         while part := self.read(_STEP):
-            if self.size > border and len(behind) < _LINE:
-                behind += part[max(border - (self.size - len(part)), 0) :][:_LINE]
+            if self.size > border and len(behind) < MAX_LINE:
+                behind += part[max(border - (self.size - len(part)), 0) :][:MAX_LINE]
         return behind
 
 
@@ -254,7 +260,7 @@ def _scan_member(
         if member.whole:
             sha256 = _payload_sha256(plain, max_bytes)
     border = look.head.size + (look.head.length or 0)
-    behind = plain[border : border + _LINE]
+    behind = plain[border : border + MAX_LINE]
     if not member.ended and not _skip_member(window, look.head):
         behind += member.read_to_end(max(border, len(plain)))
     truncated = ""
@@ -280,7 +286,10 @@ def _skip_member(window: Window, head: RecordHead) -> bool:
         return False
     ends = {((head.size + head.length + end) & 0xFFFFFFFF).to_bytes(4, "little") for end in _RECORD_ENDS}
     ahead = 0
-    while (found := window.find(GZIP_MAGIC, ahead, LOOK_AHEAD)) >= 0:
+    for _ in range(_CHANCE_MARKS):
+        found = window.find(GZIP_MAGIC, ahead, LOOK_AHEAD)
+        if found < 0:
+            break
         begins = _record_begins(window, found)
         if begins and window.behind(found, 4) in ends:
             window.advance(found)
@@ -324,7 +333,7 @@ def _to_next_member(window: Window, start: int, what: str) -> Iterator[Damage]:
 def _passed_over(window: Window, start: int, what: str) -> Iterator[Damage]:
     """Tell what was passed over between `start` and the position, unless it is mere padding."""
     end = window.offset
-    if end - start <= _LINE:
+    if end - start <= MAX_LINE:
         window.move_to(start)
         padding = not window.peek(end - start).strip(_PADDING)
         window.move_to(end)
@@ -353,7 +362,7 @@ def _scan_plain(window: Window, wanted: Wanted, max_bytes: int) -> Iterator[Capt
 
 
 def _look_ahead(window: Window) -> _Look | None:
-    size = _LINE
+    size = MAX_LINE
     while True:
         beginning = window.peek(size)
         all_there = size >= MAX_HEAD or len(beginning) < size
@@ -368,10 +377,9 @@ def _end_of_record(window: Window, start: int, head: RecordHead) -> tuple[int, b
     body = start + head.size
     if head.length is not None and body + head.length <= window.size:
         window.move_to(body + head.length)
-        behind = window.peek(_LINE)
-        next_record = behind.lstrip(_PADDING)
-        if not next_record or parse_record_head(next_record) or next_record.startswith(b"WARC/"):
-            return body + head.length + len(behind) - len(next_record), True
+        behind = window.peek(MAX_LINE)
+        if ends_record(behind):
+            return body + head.length + len(behind) - len(behind.lstrip(_PADDING)), True
     list(_to_next_record(window, body, ""))
     end = window.offset
     return end, head.length is None or body + head.length <= end
@@ -382,7 +390,7 @@ def _to_next_record(window: Window, start: int, what: str) -> Iterator[Damage]:
     while window.left > 0:
         block = window.peek(1 << 20)
         for match in _START_IN_PLAIN.finditer(block, 1 if window.offset == start else 0):
-            if parse_record_head(window.peek(MAX_HEAD, match.start())):
+            if parse_record_head(window.peek(MAX_LINE, match.start())):
                 window.advance(match.start())
                 yield from _passed_over(window, start, what)
                 return
