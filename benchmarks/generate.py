@@ -19,7 +19,8 @@ from pipeline import minhash, schemas, storage, tables
 
 VOCABULARY = 50_000
 PERMUTATIONS = 128
-CHUNK = 20_000
+BLOCK = 1000
+CHUNK = 20 * BLOCK
 
 
 def vocabulary(seed: int = 0) -> npt.NDArray[np.object_]:
@@ -39,25 +40,30 @@ def texts(
 ) -> Iterator[str]:
     """Texts of `shortest` to `longest` words, word frequencies as Zipf has them.
 
-    A share `copies` of the numbers is a near-duplicate of a number up to 1,000 before it, with one word in some 10 to
-    200 changed: similarities from about 0.4 to 0.99; every 20th of these is an exact copy.
+    A share `copies` of them copies a text of the block of 1,000 numbers before, with one word in some 10 to 200
+    changed: similarities from about 0.4 to 0.99; every 20th number that is a copy is an exact one.
     """
-    for number in numbers:
-        draw = np.random.default_rng([seed, number])
-        original = number
-        if number and draw.random() < copies:
-            original = number - 1 - int(draw.integers(0, min(number, 1000)))
-        body = _body(original, len(words), shortest, longest, seed)
-        if original != number and number % 20:
-            changes = max(1, len(body) // int(draw.integers(10, 200)))
-            body[draw.integers(0, len(body), changes)] = draw.integers(0, len(words), changes)
-        yield " ".join(words[body])
+    sizes = (len(words), shortest, longest, seed)
+    for block in range(numbers.start // BLOCK, -(-numbers.stop // BLOCK)):
+        draw = np.random.default_rng([seed, block, 1])
+        copied = (draw.random(BLOCK) < copies) & (block > 0)
+        origins, spacing = draw.integers(0, BLOCK, BLOCK), draw.integers(10, 200, BLOCK)
+        own = _bodies(block, *sizes)
+        before = _bodies(block - 1, *sizes) if copied.any() else own
+        for at, number in enumerate(range(block * BLOCK, (block + 1) * BLOCK)):
+            body = before[origins[at]].copy() if copied[at] else own[at]
+            if copied[at] and number % 20:
+                changes = max(1, len(body) // int(spacing[at]))
+                body[draw.integers(0, len(body), changes)] = draw.integers(0, len(words), changes)
+            if number in numbers:
+                yield " ".join(words[body].tolist())
 
 
-def _body(number: int, vocabulary_size: int, shortest: int, longest: int, seed: int) -> npt.NDArray[np.int64]:
-    draw = np.random.default_rng([seed, number, 1])
-    uniform = draw.random(int(draw.integers(shortest, longest + 1)))
-    return (vocabulary_size**uniform - 1).astype(np.int64)
+def _bodies(block: int, vocabulary_size: int, shortest: int, longest: int, seed: int) -> list[npt.NDArray[np.int64]]:
+    draw = np.random.default_rng([seed, block])
+    ends = np.cumsum(draw.integers(shortest, longest + 1, BLOCK))
+    ranks = (vocabulary_size ** draw.random(ends[-1]) - 1).astype(np.int64)
+    return np.split(ranks, ends[:-1])
 
 
 def _chunk(
