@@ -106,7 +106,7 @@ def views(run: str, rows: Iterable[Mapping[str, Any]], partitions: int) -> list[
 
 
 def draw(rows: pa.Table, count: int, seed: int) -> pa.Table:
-    """`count` rows drawn by their ids, in the order of the draw. A draw from the draws of all parts is one from the whole.
+    """`count` rows drawn by their ids, in the order drawn. A draw from the draws of all parts is one from the whole.
 
     The lot of an id is bits of it that neither split nor shard follow from, mixed with the seed.
     """
