@@ -51,4 +51,10 @@ def run(arguments: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
         return 0
     release = corpus.build(config, beam_arguments)
     sys.stdout.write(f"{release}\n")
+    log.info(
+        "%-11sopen %s/report.html; look at single links with: webtext inspect --output %s",
+        "next",
+        release,
+        config.output,
+    )
     return 0

@@ -10,7 +10,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from pipeline import locks, results, runners, stages, storage, watching
+from pipeline import locks, results, runners, stages, storage, summaries, watching
 from pipeline.config import CorpusConfig
 from pipeline.dedup.references import PrepareReferences
 from pipeline.dedup.stage import FindDuplicates
@@ -249,9 +249,14 @@ class Run:
         return self._perform_work(stage, lambda: self._gather(stage, transform, summarise))
 
     def _perform_work(self, stage: StageRun, work: Work) -> Manifest:
-        if self.dry and stage.finished() is None:
-            raise _WouldRun(Stage(stage.name))
-        return stages.perform(stage, work)
+        done = stage.finished()
+        if self.dry:
+            if done is None:
+                raise _WouldRun(Stage(stage.name))
+            return done
+        manifest = done or stages.perform(stage, work)
+        log.info("%s%s", summaries.line(stage.name, manifest["counters"]), " [as before]" if done else "")
+        return manifest
 
     def _gather(
         self,

@@ -9,7 +9,6 @@ on with what is there, any other clears the folder first.
 import dataclasses
 import hashlib
 import importlib.metadata
-import logging
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -36,8 +35,6 @@ LIBRARIES = (
     "resiliparse",
     "trafilatura",
 )
-
-log = logging.getLogger("webtext")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,14 +136,13 @@ def _look(path: str, known: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def perform(stage: StageRun, work: Callable[[], Results]) -> dict[str, Any]:
-    """Do a stage's work, or skip it when it is done; returns its manifest.
+    """Do a stage's work, unless it is done; returns its manifest.
 
     work: writes the stage's files, and returns their records and the stage's counters.
     Raises UserError for the first fault that the work found.
     """
     done = stage.finished()
     if done is not None:
-        log.info("%-11sis finished and unchanged: kept as it is", stage.name)
         return done
     stage.begin()
     result = work()

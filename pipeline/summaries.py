@@ -1,0 +1,74 @@
+"""What a stage did, in a line for a person: in, out, and why the rest is not there."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.ledger import Stage
+
+REASONS_SHOWN = 5
+
+Counters = Mapping[str, Any]
+
+
+def line(stage: str, counters: Counters) -> str:
+    """One finished stage, from its manifest's counters."""
+    return f"{stage:<11}{_SENTENCES[Stage(stage)](counters)}"
+
+
+def _links(counters: Counters) -> str:
+    others = {reason: count for reason, count in counters["submissions_by_reason"].items() if reason != "linked"}
+    return (
+        f"{counters['links']:,} links from {counters['submissions']:,} submissions{_because(others)}; "
+        f"{counters['refused']:,} of them refused by address"
+    )
+
+
+def _pages(counters: Counters) -> str:
+    about_archives = {"archives", "captures", "damaged_bytes", "damaged_places", "fetched"}
+    others = {reason: count for reason, count in counters.items() if reason not in about_archives}
+    fetched = counters.get("fetched", 0)
+    damaged = counters.get("damaged_places", 0)
+    places = f"; {damaged:,} damaged places in the archives were passed over" if damaged else ""
+    return f"{fetched:,} of {fetched + sum(others.values()):,} links have a page{_because(others)}{places}"
+
+
+def _documents(counters: Counters) -> str:
+    others = {reason: count for reason, count in counters.items() if reason != "kept"}
+    kept = counters.get("kept", 0)
+    return f"{kept:,} of {kept + sum(others.values()):,} pages became documents{_because(others)}"
+
+
+def _duplicates(counters: Counters) -> str:
+    reasons = ("exact_duplicate", "near_duplicate", "wikipedia_mirror")
+    fallen = {reason: counters.get(reason, 0) for reason in reasons}
+    documents = counters["documents"]
+    return f"{documents - sum(fallen.values()):,} of {documents:,} documents are like no other{_because(fallen)}"
+
+
+def _corpus(counters: Counters) -> str:
+    text = counters["train_text_bytes"] + counters["validation_text_bytes"]
+    return (
+        f"{counters['kept']:,} documents, {text / 1e6:,.1f} MB of text: "
+        f"{counters['train']:,} to train on, {counters['validation']:,} held out"
+    )
+
+
+def _because(others: Mapping[str, int]) -> str:
+    """The commonest reasons in brackets; nothing where there are none."""
+    ranked = sorted(
+        ((count, reason) for reason, count in others.items() if count), key=lambda each: (-each[0], each[1])
+    )
+    told = [f"{reason} {count:,}" for count, reason in ranked[:REASONS_SHOWN]]
+    rest = sum(count for count, _ in ranked[REASONS_SHOWN:])
+    if rest:
+        told.append(f"others {rest:,}")
+    return f" ({', '.join(told)})" if told else ""
+
+
+_SENTENCES = {
+    Stage.LINKS: _links,
+    Stage.PAGES: _pages,
+    Stage.DOCUMENTS: _documents,
+    Stage.DUPLICATES: _duplicates,
+    Stage.CORPUS: _corpus,
+}
