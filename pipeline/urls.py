@@ -10,7 +10,6 @@ import hashlib
 import re
 
 import ada_url
-import tldextract
 
 from pipeline import word_lists
 
@@ -125,6 +124,8 @@ def _is_ip(name: str) -> bool:
 @functools.cache
 def _public_suffixes() -> frozenset[str]:
     """The ICANN rules of the snapshot, in ASCII, with their marks `*.` and `!`."""
+    import tldextract  # brings an HTTP client along: a quarter of a second, for those who ask for domains
+
     snapshot = tldextract.TLDExtract(cache_dir=None, suffix_list_urls=(), fallback_to_snapshot=True)
     return frozenset(rule if rule.isascii() else ada_url.idna_to_ascii(rule).decode() for rule in snapshot.tlds)
 

@@ -8,6 +8,7 @@ import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
+import fsspec
 import pytest
 import zstandard
 from hypothesis import given
@@ -176,6 +177,12 @@ def test_a_bomb_is_not_held(name: str) -> None:
     peak = _peak(lambda: found.extend(_read(bomb, 1 << 20)))
     assert found == [TOO_LONG]
     assert peak < 100 << 20
+
+
+def test_any_file_system() -> None:
+    with fsspec.open("memory://dumps/RS_2011-01.zst", "wb") as file:
+        file.write(_zstd(TEXT))
+    assert list(lines("memory://dumps/RS_2011-01.zst")) == LINES
 
 
 def test_missing_file_is_loud(tmp_path: Path) -> None:
