@@ -26,7 +26,9 @@ from benchmarks.extraction import token_f1
 from benchmarks.memory import peak_of
 from pipeline import urls
 from pipeline.extract.page import ExtractRules, extract_page
-from pipeline.warc import read_record, read_response
+from pipeline.ledger import Ending
+from pipeline.records import RecordReader
+from pipeline.warc import read_response
 
 GOLD_WORDS = 150
 DUPLICATES = ("exact_duplicate", "near_duplicate")
@@ -87,9 +89,11 @@ def fetched_pages(run: Path) -> list[dict[str, Any]]:
 
 def bare_pool(pages: list[dict[str, Any]], workers: int) -> float:
     """Seconds of a pool that does nothing but extract, records in memory before the clock starts."""
-    records = [
-        (read_record(page["warc_file"], page["warc_offset"], page["warc_length"]), page["final_url"]) for page in pages
-    ]
+    with RecordReader() as reader:
+        records = [
+            (reader.read(page["warc_file"], page["warc_offset"], page["warc_length"]), page["final_url"])
+            for page in pages
+        ]
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         pool.map(_extract, records[: 2 * workers], chunksize=1)
         began = time.perf_counter()
@@ -101,7 +105,7 @@ def bare_pool(pages: list[dict[str, Any]], workers: int) -> float:
 def _extract(page: tuple[bytes, str]) -> int:
     record, url = page
     response = read_response(record, 10 * 1024 * 1024)
-    if isinstance(response, tuple):
+    if isinstance(response, Ending):
         return 0
     result = extract_page(response.body, response.content_type, response.headers, url, ExtractRules())
     return len(getattr(result, "text", ""))
