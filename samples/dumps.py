@@ -155,7 +155,7 @@ def _of_2014(post: Post, number: int, created: int, domain: str) -> Fields:
 
 def _of_2017(post: Post, number: int, created: int, domain: str) -> Fields:
     return _shared(post, number, created, domain) | {
-        "archived": False, "brand_safe": True, "can_gild": True, "contest_mode": False, 
+        "archived": False, "brand_safe": True, "can_gild": True, "contest_mode": False,
         "gilded": 0, "hidden": False, "hide_score": False, "is_crosspostable": True, "is_reddit_media_domain": False,
         "is_video": False, "locked": False, "num_crossposts": 0, "parent_whitelist_status": "all_ads", "pinned": False,
         "post_hint": "link", "preview": {"enabled": False, "images": []}, "retrieved_on": created + 300000,
