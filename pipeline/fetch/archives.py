@@ -125,11 +125,12 @@ class Chooser:
             return dropped(Reason.TOO_LARGE, f"{capture.payload_bytes} bytes")
         return None
 
-    def _rank(self, capture: Capture, at: int | None) -> tuple[int, bool, int, int, str, int]:
-        """Smaller is better: usable, then near to `at` (None: the latest), then by date, file and offset."""
+    def _rank(self, capture: Capture, at: int | None) -> tuple[int, bool, int, int, str, int, str]:
+        """Smaller is better: usable, then near to `at` (None: the latest), then by date and place."""
         date = capture.date or 0
         distance = -date if at is None else abs(date - at)
-        return self._usefulness(capture), capture.date is None, distance, date, capture.file, capture.offset
+        order = (distance, date, capture.file, capture.offset, capture.url)
+        return self._usefulness(capture), capture.date is None, *order
 
     def _usefulness(self, capture: Capture) -> int:
         if capture.location:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def ending(record: bytes, max_bytes: int = MEGABYTE) -> Ending:
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress], ids=["plain", "gzip", "zstd"])
-def test_a_record_is_read_however_it_is_packed(pack) -> None:
+def test_a_record_is_read_however_it_is_packed(pack: Callable[[bytes], bytes]) -> None:
     found = response(pack(warc(http(PAGE, headers=["Content-Type: text/html; charset=utf-8", "X-Two: a", "x-two: b"]))))
     assert found.status == 200
     assert found.body == PAGE

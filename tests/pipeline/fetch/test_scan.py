@@ -5,6 +5,7 @@ import random
 import time
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def test_a_revisit_says_what_it_refers_to() -> None:
 
 @pytest.mark.parametrize("wanted", [True, False])
 @pytest.mark.parametrize("pack", [members, lambda *each: b"".join(each)], ids=["gzip", "plain"])
-def test_every_record_is_read_back_from_where_it_is_said_to_lie(pack, wanted: bool) -> None:
+def test_every_record_is_read_back_from_where_it_is_said_to_lie(pack: Callable[..., bytes], wanted: bool) -> None:
     archive = pack(*records())
     found = scanned(archive, wanted)
     assert urls_of(found) == urls()
@@ -202,7 +203,7 @@ def test_a_zstd_archive_is_told() -> None:
 
 
 @pytest.mark.parametrize("pack", [members, lambda *each: b"".join(each)], ids=["gzip", "plain"])
-def test_arc_archives_are_read(pack) -> None:
+def test_arc_archives_are_read(pack: Callable[..., bytes]) -> None:
     description = b"filedesc://a.arc 127.0.0.1 20100101000000 text/plain 15\n1 0 Test\nfields\n\n"
     archive = pack(description, *(arc(http(PAGE), url) for url in urls()))
     found = scanned(archive)
