@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline import schemas, storage
+from pipeline import minhash, schemas, storage
 from pipeline.ledger import Stage
 from webtext.errors import UserError
 
@@ -31,6 +31,8 @@ Rows: TypeAlias = tuple[npt.NDArray[np.int64], pa.Table]
 SIGNATURES = "_signatures"
 REFERENCES = "_references"
 ROW_BITS = 32
+FIRST_LOOK = 16
+"""Texts of a release by which its signatures are judged."""
 WORST_RANK = (1 << 32) - 1
 
 
@@ -94,7 +96,23 @@ def release_parts(folder: str, permutations: int) -> list[Part]:
             f"dedup.against: the signatures of {folder} have {kind.byte_width // 4} permutations, this run's have"
             f" {permutations}; set dedup.permutations to {kind.byte_width // 4}."
         )
-    return [Part(path, tuple(sorted(data)), Standing.RELEASE, folder) for path in signatures]
+    parts = [Part(path, tuple(sorted(data)), Standing.RELEASE, folder) for path in signatures]
+    if not _made_alike(parts, permutations):
+        raise UserError(
+            f"dedup.against: the signatures of {folder} are not those that this version of webtext makes of its"
+            " texts; they cannot be compared: rebuild that release, or leave it out of dedup.against."
+        )
+    return parts
+
+
+def _made_alike(parts: Sequence[Part], permutations: int) -> bool:
+    """Whether a release's signatures are what its texts give today, judged by its first texts."""
+    for part in parts:
+        stored = read_signatures(part, permutations, ("signature",)).slice(0, FIRST_LOOK)["signature"]
+        for rows, columns in read_rows(part, np.arange(len(stored)), ("text",)):
+            fresh = minhash.signatures(columns["text"], permutations).signature
+            return bool(pc.all(pc.equal(fresh, stored.combine_chunks().take(pa.array(rows)))).as_py())
+    return True
 
 
 def ordinals_of(part: int, rows: npt.NDArray[np.integer]) -> Ordinals:

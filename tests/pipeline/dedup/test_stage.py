@@ -237,3 +237,14 @@ def test_a_folder_that_is_no_release_is_refused(tmp_path: Path) -> None:
     write_release(tmp_path / "release", {"a": TEXT}, permutations=64)
     with pytest.raises(UserError, match="have 64 permutations"):
         run_stage(tmp_path / "run", 2, against=(str(tmp_path / "release"),))
+
+
+def test_signatures_made_in_another_way_are_refused(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", {"a": TEXT}, 2)
+    write_release(tmp_path / "release", {f"d{n}": near(3, n) for n in range(30)})
+    for path in (tmp_path / "release" / "data").glob("*.parquet"):
+        table = pq.read_table(path)
+        others = pa.array([text + " more" for text in table["text"].to_pylist()])
+        pq.write_table(table.set_column(table.column_names.index("text"), "text", others), path)
+    with pytest.raises(UserError, match="they cannot be compared"):
+        run_stage(tmp_path / "run", 2, against=(str(tmp_path / "release"),))
