@@ -16,8 +16,8 @@ TRAIN = "train"
 VALIDATION = "validation"
 SPLITS = (TRAIN, VALIDATION)
 
-FILE_BYTES_PER_TEXT_BYTE = 0.42
-"""What zstd leaves of English web text in Parquet, all columns together; measured on extracted pages."""
+FILE_BYTES_PER_TEXT_BYTE = 0.39
+"""What zstd leaves of English web text in Parquet, all columns together; measured on 7 MB of extracted pages."""
 
 ID_DIGITS = 32
 _DIGITS = tables.ID_PREFIX_DIGITS

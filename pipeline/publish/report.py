@@ -83,8 +83,11 @@ def build_report(run: str, manifest: Mapping[str, Any] | None = None, reference_
         domains=bars(found.domains, TOP),
         fidelity=_fidelity(found, reference_domains),
         languages=bars(found.languages, 10),
-        lengths=_lengths(found.lengths),
-        karma=_karma(found.karma),
+        lengths=_binned(found.lengths, "Documents by number of words"),
+        karma=_binned(
+            {edge: count for edge, count in found.karma.items() if edge is not None},
+            "Documents by karma of their link",
+        ),
         without_karma=found.karma.get(None, 0),
         months=_months(found.months),
         clusters=_clusters(found.cluster_sizes),
@@ -156,28 +159,19 @@ def _fidelity(found: survey.Survey, path: str) -> fidelity.Fidelity | None:
     return fidelity.compare(fidelity.parse_reference(lines, path), found.link_domains, found.domains)
 
 
-def histogram(values: Sequence[tuple[str, int]], meaning: str, ticks: int = TICKS) -> Histogram:
-    """Columns and, below them, the labels of about `ticks` of them."""
-    every = max(1, -(-len(values) // ticks))
-    places = [((place + 0.5) * 100 / len(values), values[place][0]) for place in range(0, len(values), every)]
-    return Histogram(charts.columns(values, meaning), [(round(left, 2), label) for left, label in places], values)
+def histogram(values: Sequence[tuple[str, int]], meaning: str, marked: Sequence[int] = ()) -> Histogram:
+    """Columns and, below them, the labels of about TICKS of them: of `marked` places, where these are given."""
+    places = marked or range(len(values))
+    shown = places[:: max(1, -(-len(places) // TICKS))]
+    ticks = [(round((place + 0.5) * 100 / len(values), 2), values[place][0]) for place in shown]
+    return Histogram(charts.columns(values, meaning), ticks, values)
 
 
-def _lengths(lengths: Counter[int]) -> Histogram | None:
-    if not lengths:
+def _binned(counts: Mapping[int, int], meaning: str) -> Histogram | None:
+    if not counts:
         return None
-    steps = range(2 * 64)
-    inside = [step for step in steps if min(lengths) <= survey.length_edge(step) <= max(lengths)]
-    edges = [survey.length_edge(step) for step in inside]
-    return histogram([(wording.short(edge), lengths[edge]) for edge in edges], "Documents by number of words")
-
-
-def _karma(karma: Counter[int | None]) -> Histogram | None:
-    known = [edge for edge in karma if edge is not None]
-    if not known:
-        return None
-    edges = [edge for edge in survey.KARMA_EDGES if edge <= max(known)]
-    return histogram([(wording.short(edge), karma[edge]) for edge in edges], "Documents by karma of their link")
+    edges = [edge for edge in survey.EDGES if min(counts) <= edge <= max(counts)]
+    return histogram([(wording.short(edge), counts.get(edge, 0)) for edge in edges], meaning)
 
 
 def _months(months: Counter[str]) -> Histogram | None:
@@ -185,7 +179,12 @@ def _months(months: Counter[str]) -> Histogram | None:
         return None
     first, last = (_month_number(month) for month in (min(months), max(months)))
     names = [f"{number // 12:04d}-{number % 12 + 1:02d}" for number in range(first, last + 1)]
-    return histogram([(name, months[name]) for name in names], "Documents by month of the earliest post", ticks=5)
+    januaries = [place for place, name in enumerate(names) if name.endswith("-01")]
+    return histogram(
+        [(name, months[name]) for name in names],
+        "Documents by month of the earliest post",
+        marked=januaries if len(januaries) > 1 else (),
+    )
 
 
 def _month_number(month: str) -> int:

@@ -1,7 +1,6 @@
 """A run in numbers, for its card and its report: counted part by part, so that memory does not grow with the corpus."""
 
 import dataclasses
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,8 +14,8 @@ from pipeline.ledger import Outcome, Stage
 from pipeline.publish import reading, run_view
 
 ISO_MONTH = "%Y-%m"
-BINS_PER_DOUBLING = 2
-KARMA_EDGES = (3, 4, 5, 7, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 100_000)
+EDGES = (0, 1, 2, 3, 5, 7, *(round(step * 10**power) for power in range(1, 10) for step in (1, 1.5, 2, 3, 5, 7)))
+"""Lower edges of the bins of lengths and of karma: round numbers, about evenly spaced on a logarithmic scale."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +40,8 @@ class Ending:
 class Survey:
     """What a run holds. Counters map a value to the number of kept documents, those that begin with `link` to links.
 
-    lengths: lower edge of a bin, in words, -> documents; edges are powers of the square root of two.
-    karma: lower edge of a bin of KARMA_EDGES -> documents; None for links of URL lists.
+    lengths: lower edge of a bin of EDGES, in words, -> documents.
+    karma: lower edge of a bin of EDGES -> documents; None for links of URL lists.
     months: YYYY-MM of the earliest post -> documents.
     cluster_sizes: documents in a cluster of duplicates, its keeper included -> clusters of this size.
     """
@@ -136,9 +135,9 @@ def _document_counts(run: str) -> dict[str, Any]:
         domains.append(_counts(group["domain"]))
         languages.append(_counts(group["language"]))
         months.append(_counts(pc.strftime(group["created_utc"].drop_null(), format=ISO_MONTH)))
-        lengths.update(length_bins(group["word_count"].to_numpy()))
+        lengths.update(binned(group["word_count"].to_numpy()))
         scores = group["score"].drop_null()
-        karma.update(karma_bins(scores.to_numpy()))
+        karma.update(binned(scores.to_numpy()))
         if group.num_rows > len(scores):
             karma[None] += group.num_rows - len(scores)
     return {
@@ -152,24 +151,11 @@ def _document_counts(run: str) -> dict[str, Any]:
     }
 
 
-def length_bins(words: np.ndarray) -> Counter[int]:
-    """Word counts -> lower edge of the bin -> how many; edges grow by the square root of two from 1."""
-    steps = np.floor(np.log2(np.maximum(words, 1)) * BINS_PER_DOUBLING + 1e-9).astype(int)
-    values, counts = np.unique(steps, return_counts=True)
-    edges = (length_edge(step) for step in values.tolist())
-    return Counter(dict(zip(edges, counts.tolist(), strict=True)))
-
-
-def length_edge(step: int) -> int:
-    """The lower edge of a bin of `length_bins`, the step-th from 0."""
-    return math.ceil(2 ** (step / BINS_PER_DOUBLING))
-
-
-def karma_bins(scores: np.ndarray) -> Counter[int | None]:
-    """Scores -> lower edge of KARMA_EDGES (the first one takes what is below it too) -> how many."""
-    places = np.maximum(np.searchsorted(KARMA_EDGES, scores, side="right") - 1, 0)
-    values, counts = np.unique(places, return_counts=True)
-    return Counter({KARMA_EDGES[place]: count for place, count in zip(values.tolist(), counts.tolist(), strict=True)})
+def binned(values: np.ndarray) -> Counter[int]:
+    """Numbers -> lower edge of their bin of EDGES -> how many; the first bin takes what is below it too."""
+    places = np.maximum(np.searchsorted(EDGES, values, side="right") - 1, 0)
+    found, counts = np.unique(places, return_counts=True)
+    return Counter({EDGES[place]: count for place, count in zip(found.tolist(), counts.tolist(), strict=True)})
 
 
 def _cluster_sizes(run: str) -> Counter[int]:

@@ -117,7 +117,7 @@ def rules(settings: Mapping[str, Any]) -> list[str]:
         ("validation_fraction", lambda value: f"Held out: {percent(value)} of the documents (`validation_fraction`)."),
     ]
     found = ((find(settings, key), say) for key, say in sentences)
-    return [say(value) for value, say in found if value is not None]
+    return [say(value) for value, say in found if value not in (None, [], ())]
 
 
 def _karma_rule(value: str) -> str:
