@@ -70,15 +70,6 @@ class FindDuplicates(beam.PTransform):
         parts = self._parts()
         steps = Steps(parts, self.threshold, self.permutations, self.keep, 1 + len(parts) // PARTS_PER_RANGE)
         every_part = begin | "Parts" >> beam.Create([(number, b"") for number in range(len(parts))])
-        counts: list[beam.PCollection[Count]] = []
-
-        def counted(label: str, step: Callable[..., Any]) -> Callable[[beam.PCollection], beam.PCollection]:
-            def apply(messages: beam.PCollection) -> beam.PCollection:
-                outputs = messages | label >> beam.ParDo(_Counting(step)).with_outputs("counts", main="messages")
-                counts.append(outputs.counts)
-                return outputs.messages
-
-            return apply
 
         gone = [_twins("links", steps, steps.send_links, (every_part,))] if self.against else []
         twins = _twins("contents", steps, steps.send_contents, (every_part, *gone))
@@ -89,17 +80,26 @@ class FindDuplicates(beam.PTransform):
             | "Send bands" >> beam.FlatMapTuple(steps.send_bands)
             | "Gather buckets" >> beam.GroupByKey()
         )
-        pairs = buckets | "Find pairs" >> beam.FlatMapTuple(lambda _, messages: steps.find_pairs(messages))
-        digests = counted("Send digests", steps.send_digests)(pairs | "Gather pairs" >> beam.GroupByKey())
-        near = counted("Compare digests", steps.compare_digests)(digests | "Gather digests" >> beam.GroupByKey())
-        texts = (
-            (near, *(each | "Same links" >> beam.FlatMapTuple(_as_pairs) for each in gone))
+        digests = (
+            buckets
+            | "Find pairs" >> beam.FlatMapTuple(lambda _, messages: steps.find_pairs(messages))
+            | "Gather pairs" >> beam.GroupByKey()
+            | "Send digests" >> _counting(steps.send_digests)
+        )
+        near = (
+            digests.messages
+            | "Gather digests" >> beam.GroupByKey()
+            | "Compare digests" >> _counting(steps.compare_digests)
+        )
+        measured = (
+            (near.messages, *(each | "Same links" >> beam.FlatMapTuple(_as_pairs) for each in gone))
             | "Candidates" >> beam.Flatten()
             | "Gather candidates" >> beam.GroupByKey()
             | "Send texts" >> beam.FlatMapTuple(steps.send_texts)
             | "Gather texts" >> beam.GroupByKey()
+            | "Measure" >> _counting(steps.measure)
         )
-        edges = counted("Measure", steps.measure)(texts) | "Edges" >> beam.Values()
+        edges = measured.messages | "Edges" >> beam.Values()
         components = (
             (
                 edges | "Alike" >> beam.Map(_graph, EDGES, "leader", "follower", steps),
@@ -130,6 +130,7 @@ class FindDuplicates(beam.PTransform):
         documents = (
             written | beam.Map(lambda each: each.counters["documents"]) | "Documents" >> beam.CombineGlobally(sum)
         )
+        counts = (digests.counts, near.counts, measured.counts)
         numbers = counts | "Counts" >> beam.Flatten() | "Sum" >> beam.CombinePerKey(sum)
         summary = (
             begin
@@ -206,15 +207,14 @@ class JoinComponents(beam.CombineFn):
         return accumulator
 
 
-class _Counting(beam.DoFn):
-    """A step whose counts go to a side output."""
+def _counting(step: Callable[[int, Iterable[bytes]], Iterator[Message | Count]]) -> beam.PTransform:
+    """A step as a transform with two outputs: `messages`, and what it counted as `counts`."""
 
-    def __init__(self, step: Callable[[int, Iterable[bytes]], Iterator[Message | Count]]) -> None:
-        self.step = step
-
-    def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[Any]:
-        for produced in self.step(*element):
+    def apart(part: int, messages: Iterable[bytes]) -> Iterator[Any]:
+        for produced in step(part, messages):
             yield TaggedOutput("counts", tuple(produced)) if isinstance(produced, Count) else produced
+
+    return beam.FlatMapTuple(apart).with_outputs("counts", main="messages")
 
 
 def _twins(
