@@ -31,6 +31,7 @@ _LENGTH = re.compile(r"[0-9]{1,18}")
 _RECORD_ENDS = (b"\r\n\r\n", b"\n\n")
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _STATUS_LINE = re.compile(rb"(?:HTTP/\d(?:\.\d)?|ICY)[ \t]+(\d{3})(?!\d)")
+_FOLDS = frozenset(" \t")
 _NOT_DIGITS = re.compile(r"\D+")
 _HTTP_KINDS = frozenset({"response", "revisit"})
 
@@ -140,37 +141,40 @@ def parse_record(plain: bytes, max_bytes: int, flaw: str = "") -> Record | Endin
     head = parse_record_head(plain)
     if head is None:
         return failed(Reason.BROKEN_RECORD, flaw or "no record head")
-    block, length_flaw = _block(plain, head)
-    flaws = [flaw or length_flaw]
-    http = None
-    payload = block
-    if holds_http(head):
-        http = parse_http_head(block)
-        if http is None:
-            return failed(Reason.BROKEN_RECORD, flaws[0] or "no HTTP status line")
-        payload = block[http.size :]
-        if "chunked" in http.headers.get("transfer-encoding", "").lower():
-            payload, chunk_flaw = undo_chunked(payload)
-            flaws.append(chunk_flaw)
-    if head.truncated:
-        flaws.append(f"cut off by the crawler: {head.truncated}")
-    if len(payload) > max_bytes:
-        return dropped(Reason.TOO_LARGE, f"{len(payload)} bytes")
-    return Record(head, http, payload, "; ".join(filter(None, flaws)))
+    block = block_of(plain, head)
+    http = parse_http_head(block.body) if holds_http(head) else None
+    if holds_http(head) and http is None:
+        return failed(Reason.BROKEN_RECORD, flaw or block.flaw or "no HTTP status line")
+    payload = payload_of(block.body, http)
+    if len(payload.body) > max_bytes:
+        return dropped(Reason.TOO_LARGE, f"{len(payload.body)} bytes")
+    cut_off = head.truncated and f"cut off by the crawler: {head.truncated}"
+    flaws = filter(None, (flaw or block.flaw, payload.flaw, cut_off))
+    return Record(head, http, payload.body, "; ".join(flaws))
 
 
-def _block(plain: bytes, head: RecordHead) -> tuple[bytes, str]:
-    """A record's block, and what is wrong with its length: the archive's borders count for more than what it states."""
+def block_of(plain: bytes, head: RecordHead) -> Unpacked:
+    """A record's block. Where its length lies, the borders of what holds it count for more than what it states."""
     block = plain[head.size :]
     if head.length is None:
-        return _without_record_end(block), "no readable Content-Length"
+        return Unpacked(_without_record_end(block), "no readable Content-Length")
     if len(block) == head.length:
-        return block, ""
+        return Unpacked(block)
     if len(block) < head.length:
-        return _without_record_end(block), "the record is shorter than it says"
+        return Unpacked(_without_record_end(block), "the record is shorter than it says")
     if ends_record(block[head.length : head.length + MAX_LINE]):
-        return block[: head.length], ""
-    return _without_record_end(block), "the record is longer than it says"
+        return Unpacked(block[: head.length])
+    return Unpacked(_without_record_end(block), "the record is longer than it says")
+
+
+def payload_of(block: bytes, http: HttpHead | None) -> Unpacked:
+    """The body in a block, its transfer coding undone. `http` is the head at its beginning, if there is one."""
+    if http is None:
+        return Unpacked(block)
+    payload = block[http.size :]
+    return (
+        undo_chunked(payload) if "chunked" in http.headers.get("transfer-encoding", "").lower() else Unpacked(payload)
+    )
 
 
 def ends_record(behind: bytes) -> bool:
@@ -286,16 +290,21 @@ def _parse_fields(
             size = start + unannounced + 1
         elif text.startswith(mark):
             return {}, start
-    pieces: dict[str, list[str]] = {}
-    value: list[str] = []
+    fields: dict[str, str] = {}
+    longer: dict[str, list[str]] = {}
+    name = ""
     for line in text.decode(encoding, "replace").split("\n"):
-        name, colon, content = line.partition(":")
-        if line[:1] in {" ", "\t"}:
-            value.append(" " + line.strip())
+        before, colon, content = line.partition(":")
+        if line[:1] in _FOLDS and name:
+            longer.setdefault(name, [fields[name]]).append(" " + line.strip())
         elif colon:
-            value = pieces.setdefault(name.strip().lower(), [])
-            value.append(f", {content.strip()}" if value else content.strip())
-    return {name: "".join(value).strip() for name, value in pieces.items()}, size
+            name, content = before.strip().lower(), content.strip()
+            if name in fields:
+                longer.setdefault(name, [fields[name]]).append(", " + content)
+            else:
+                fields[name] = content
+    fields.update((name, "".join(parts).strip()) for name, parts in longer.items())
+    return fields, size
 
 
 def parse_date(text: str) -> int | None:

@@ -24,13 +24,13 @@ from pipeline.warc import (
     MAX_LINE,
     PAGE_KINDS,
     HttpHead,
-    Record,
     RecordHead,
+    block_of,
     ends_record,
     holds_http,
     parse_http_head,
-    parse_record,
     parse_record_head,
+    payload_of,
 )
 
 LOOK_AHEAD = 8 << 20
@@ -92,24 +92,26 @@ def _look(beginning: bytes, *, all_there: bool) -> _Look | None:
         return _Look(head, None, "", "")
     http = None
     if holds_http(head):
-        block = beginning[head.size :] if head.length is None else beginning[head.size : head.size + head.length]
+        # Not only as much of it as the record states: lengths may lie.
+        block = beginning[head.size :]
         http = parse_http_head(block)
         complete = http.complete if http else len(block) >= _STATUS_LINE
-        if not (complete or len(block) == head.length or len(beginning) >= MAX_HEAD or all_there):
+        if not (complete or len(beginning) >= MAX_HEAD or all_there):
             return None
     url = urls.normalise(head.url)
     return _Look(head, http, urls.link_id(url) if url else "", url or "")
 
 
 def _is_measured(look: _Look, wanted: Wanted, max_bytes: int) -> bool:
+    whole_head = look.http is None or look.http.complete
     status = look.http.status if look.http else 200
     fits = look.head.length is None or look.head.length <= max_bytes + MAX_HEAD
-    return look.head.kind in PAGE_KINDS and status == 200 and fits and look.id != "" and wanted(look.id)
+    return look.head.kind in PAGE_KINDS and status == 200 and whole_head and fits and look.id != "" and wanted(look.id)
 
 
-def _payload_sha256(plain: bytes, max_bytes: int) -> str:
-    record = parse_record(plain, max_bytes)
-    return hashlib.sha256(record.payload).hexdigest() if isinstance(record, Record) else ""
+def _payload_sha256(plain: bytes, look: _Look) -> str:
+    payload = payload_of(block_of(plain, look.head).body, look.http)
+    return hashlib.sha256(payload.body).hexdigest()
 
 
 def _found(window: Window, look: _Look, offset: int, sha256: str, truncated: str) -> Iterator[Capture | Damage]:
@@ -258,7 +260,7 @@ def _scan_member(
     if _is_measured(look, wanted, max_bytes):
         plain += member.read_up_to(max_bytes + MAX_HEAD - len(beginning))
         if member.whole:
-            sha256 = _payload_sha256(plain, max_bytes)
+            sha256 = _payload_sha256(plain, look)
     border = look.head.size + (look.head.length or 0)
     behind = plain[border : border + MAX_LINE]
     if not member.ended and not _skip_member(window, look.head):
@@ -354,9 +356,9 @@ def _scan_plain(window: Window, wanted: Wanted, max_bytes: int) -> Iterator[Capt
             continue
         sha256 = ""
         end, whole = _end_of_record(window, start, look.head)
-        if _is_measured(look, wanted, max_bytes) and whole:
+        if whole and end - start <= max_bytes + MAX_HEAD and _is_measured(look, wanted, max_bytes):
             window.move_to(start)
-            sha256 = _payload_sha256(window.peek(min(end - start, max_bytes + 2 * MAX_HEAD)), max_bytes)
+            sha256 = _payload_sha256(window.peek(end - start), look)
         window.move_to(end)
         yield from _found(window, look, start, sha256, "" if whole else DAMAGED)
 

@@ -135,6 +135,7 @@ def test_lengths_that_lie_cost_no_other_record(length: int | str, wanted: bool) 
         found = scanned(archive, wanted)
         assert urls_of(found) == ["http://example.org/odd", *urls()]
         first = found.captures[0]
+        assert first.status == 200
         page = read_response(archive[first.offset : first.offset + first.length], MEGABYTE)
         assert isinstance(page, HttpResponse)
         assert page.body == PAGE * 10
