@@ -9,7 +9,7 @@ import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from apache_beam.testing.test_pipeline import TestPipeline
+from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that
 
 from pipeline import schemas, storage, urls
@@ -84,7 +84,7 @@ def test_beam_does_the_same_as_the_functions(
         expected = {entry["path"]: entry["sha256"] for entry in manifest["outputs"]}
         assert written == {path: digest for path, digest in expected.items() if path.endswith("parquet")}
 
-    with TestPipeline() as pipeline:
+    with test_pipeline.TestPipeline() as pipeline:
         results = pipeline | stage.PublishRelease(str(run), 4, permutations, 20_000, 0.1)
         assert_that(results, complete)
 
