@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from pipeline import ledger, schemas, urls
+from samples import comparison
 from tests.conftest import CHECKOUT
 from tests.integration.conftest import SAMPLE, WEBTEXT, Webtext, environment
 from tests.integration.shards import shards
@@ -57,16 +58,24 @@ def test_the_books_balance(sample_run: Path) -> None:
 
 def test_every_link_of_the_sample_ends_as_it_was_made_to(sample_run: Path) -> None:
     expected = yaml.safe_load((CHECKOUT / "samples" / "expected.yaml").read_text())
-    endings = {str(row["id"]): (row["outcome"], row["reason"]) for row in rows(sample_run / "corpus" / "ledger")}
-    wrong = {}
-    for url, ending in expected["links"].items():
-        normal = urls.normalise(url)
-        assert normal is not None, url
-        found = endings.get(urls.link_id(normal))
-        if found != (ending["outcome"], ending["reason"]):
-            wrong[url] = (ending, found)
-    assert not wrong
-    assert len(endings) == len(expected["links"])
+    endings = {
+        str(row["id"]): (str(row["outcome"]), str(row["reason"])) for row in rows(sample_run / "corpus" / "ledger")
+    }
+    texts = {str(row["id"]): str(row["text"]) for row in rows(sample_run / "corpus" / "data")}
+
+    def link_id(url: str) -> str:
+        return urls.link_id(urls.normalise(url) or "")
+
+    assert comparison.differences(expected, endings, texts, link_id) == []
+    counted = json.loads((sample_run / "links" / "manifest.json").read_text())["counters"]
+    assert counted["submissions"] == sum(counted["submissions_by_reason"].values())
+
+
+def test_the_sample_shows_every_reason_that_archives_can_show(sample_run: Path) -> None:
+    shown = {str(row["reason"]) for row in rows(sample_run / "corpus" / "ledger")}
+    only_live = {"robots", "host_budget", "forbidden_address", "dns_error", "tls_error", "connection_error", "timeout"}
+    only_hostile = {"extraction_timeout", "extraction_crash"}
+    assert {reason.value for reason in ledger.Reason} - only_live - only_hostile <= shown
 
 
 def test_stdout_carries_the_result_and_stderr_the_prose(tmp_path: Path, webtext: Webtext, sample_run: Path) -> None:
