@@ -117,10 +117,14 @@ def build_report(run: str, manifest: Mapping[str, Any] | None = None, reference_
 def rebuild_report(run: str, reference_domains: str = "") -> str:
     """Write a run's report anew, from what there is of it; returns where it lies.
 
-    In a finished release the manifest's record of the report follows.
+    In a finished release the manifest's record of the report follows. The list of domains is the one that the release
+    was made with, where it still is, unless another is named.
     """
     release = storage.join(run, Stage.CORPUS)
     manifest = run_view.manifest(run, Stage.CORPUS)
+    configured = wording.find(manifest.get("config", {}), "reference_domains") or ""
+    if not reference_domains and configured and storage.exists(configured):
+        reference_domains = configured
     record = storage.write_bytes(release, REPORT, build_report(run, manifest, reference_domains).encode())
     if manifest:
         others = [entry for entry in manifest["outputs"] if entry["path"] != REPORT]

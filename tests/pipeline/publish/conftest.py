@@ -213,6 +213,7 @@ def publish_run(run: Path, shard_bytes: int = 20_000, validation_fraction: float
         stage.cut_shard(str(run), partitions, shard) for shard in stage.plan_shards(reversed(sizes), shard_bytes)
     ]
     config = {"shard_bytes": shard_bytes, "validation_fraction": validation_fraction}
+    config |= {"reference_domains": settings.get("reference_domains", "")}
     facts = release.ReleaseSettings(config, {"python": "3.11"}, validation_fraction, PERMUTATIONS, **settings)
     files, counters = release.finish_release(str(run), results, facts)
     manifest = release.manifest_draft(files, counters, config, {"python": "3.11"})

@@ -116,6 +116,19 @@ def test_a_rebuilt_report_is_in_the_manifest(tmp_path: Path, make_run: Make, pub
     _checked((release / "report.html").read_text("utf-8"))
 
 
+def test_a_rebuilt_report_compares_with_the_same_list(tmp_path: Path, make_run: Make, publish: Make) -> None:
+    (tmp_path / "domains.txt").write_text(LIST)
+    run = make_run(tmp_path / "run", count=60)
+    release = publish(run, reference_domains=str(tmp_path / "domains.txt"))
+    before = (release / "report.html").read_bytes()
+    assert b"of its top 10" in before
+    report.rebuild_report(str(run))
+    assert (release / "report.html").read_bytes() == before
+    (tmp_path / "domains.txt").unlink()
+    report.rebuild_report(str(run))
+    assert b"of its top 10" not in (release / "report.html").read_bytes()
+
+
 def test_openais_list_is_compared_by_label() -> None:
     reference = fidelity.parse_reference(LIST.splitlines(), "domains.txt")
     assert [name for name, _ in reference] == ["google", "nytimes", "bbc", "gone"]
