@@ -146,18 +146,28 @@ def write_parquet(folder: str, name: str, table: pa.Table, rows_per_group: int =
 
 
 def parquet_bytes(table: pa.Table, rows_per_group: int = ROWS_PER_GROUP) -> bytes:
-    """A table as a Parquet file: zstd, page index, content-defined chunks. Equal tables give equal bytes."""
+    """A table as a Parquet file. Equal tables give equal bytes."""
     sink = io.BytesIO()
-    pq.write_table(
-        table,
+    with parquet_writer(sink, table.schema) as writer:
+        if table.num_rows:
+            writer.write_table(table, row_group_size=rows_per_group)
+    return sink.getvalue()
+
+
+def parquet_writer(sink: Any, schema: pa.Schema) -> pq.ParquetWriter:
+    """A writer with the settings of every Parquet file here: zstd, page index, content-defined chunks.
+
+    Write no tables without rows: Hugging Face's datasets takes the first row group's rows for its batch size, and fails
+    when that is zero.
+    """
+    return pq.ParquetWriter(
         sink,
-        row_group_size=rows_per_group,
+        schema,
         compression="zstd",
         compression_level=3,
         write_page_index=True,
         use_content_defined_chunking=True,
     )
-    return sink.getvalue()
 
 
 def read_parquet(path: str, columns: Sequence[str] | None = None) -> pa.Table:

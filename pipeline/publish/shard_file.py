@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline import storage
 from pipeline.storage import FileRecord
@@ -39,21 +38,13 @@ class _Hashed:
 def write_sorted(folder: str, name: str, schema: pa.Schema, pieces: Iterable[pa.Table]) -> FileRecord:
     """Write tables that follow each other, as one file with full row groups; the cut into pieces does not matter.
 
-    No rows give a file without row groups: Hugging Face's datasets takes the first group's rows for its batch size,
-    and fails when that is zero.
+    No rows give a file without row groups.
     Raises AssertionError when an id is smaller than the one before it: the file would depend on the order of work.
     """
     rows, last = 0, ""
     with storage.open_atomic(storage.join(folder, name)) as file:
         hashed = _Hashed(file)
-        with pq.ParquetWriter(
-            pa.PythonFile(hashed, mode="w"),
-            schema,
-            compression="zstd",
-            compression_level=3,
-            write_page_index=True,
-            use_content_defined_chunking=True,
-        ) as writer:
+        with storage.parquet_writer(pa.PythonFile(hashed, mode="w"), schema) as writer:
             for group in _full_groups(pieces, schema, storage.ROWS_PER_GROUP):
                 ids = group["id"].to_pylist()
                 assert all(left <= right for left, right in zip([last, *ids], ids, strict=False)), (

@@ -74,6 +74,13 @@ def test_equal_tables_give_equal_bytes_with_a_page_index(tmp_path: Path) -> None
     assert metadata.row_group(0).column(0).compression == "ZSTD"
 
 
+def test_a_table_without_rows_is_a_file_without_row_groups(tmp_path: Path) -> None:
+    record = storage.write_parquet(str(tmp_path), "empty.parquet", TABLE.slice(0, 0))
+    assert record.rows == 0
+    assert pq.read_metadata(tmp_path / "empty.parquet").num_row_groups == 0
+    assert storage.read_parquet(str(tmp_path / "empty.parquet")).schema == TABLE.schema
+
+
 def test_globs_give_each_file_once_sorted_and_in_the_patterns_style(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
