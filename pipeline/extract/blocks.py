@@ -1,0 +1,291 @@
+"""A page as a list of text blocks: what stands together in one paragraph, heading, list item, table cell …, and
+where it stands.
+
+One walk over an lxml tree. Every later decision (language, main content, quality) reads blocks and not the tree.
+"""
+
+import dataclasses
+import enum
+import re
+from typing import Any
+
+from lxml import etree
+from lxml.html import HTMLParser, document_fromstring
+
+MAX_BLOCKS = 20_000
+"""Blocks after which a page is not read further: real pages have some 200, the longest some 5,000."""
+_MAX_ATTRIBUTE = 400
+_SKIPPED = frozenset(
+    [
+        "script",
+        "style",
+        "noscript",
+        "template",
+        "svg",
+        "math",
+        "iframe",
+        "object",
+        "embed",
+        "head",
+        "select",
+        "option",
+        "datalist",
+        "textarea",
+        "canvas",
+        "audio",
+        "video",
+        "map",
+        "area",
+        "input",
+        "meta",
+        "link",
+        "title",
+        "param",
+        "source",
+        "track",
+        "progress",
+        "meter",
+        "dialog",
+    ]
+)
+_INLINE = frozenset(
+    [
+        "a",
+        "span",
+        "b",
+        "i",
+        "em",
+        "strong",
+        "u",
+        "s",
+        "small",
+        "sub",
+        "sup",
+        "code",
+        "kbd",
+        "samp",
+        "var",
+        "abbr",
+        "acronym",
+        "cite",
+        "q",
+        "mark",
+        "time",
+        "font",
+        "big",
+        "tt",
+        "label",
+        "ins",
+        "del",
+        "bdi",
+        "bdo",
+        "data",
+        "dfn",
+        "wbr",
+        "img",
+        "ruby",
+        "rb",
+        "rt",
+        "rp",
+        "strike",
+        "nobr",
+        "picture",
+    ]
+)
+_LINE_BREAK = "\x01"
+"""Stands for `<br>` until white space is collapsed."""
+_HIDING = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden")
+
+
+class Mark(enum.IntFlag):
+    """What a block's ancestors say about it: their elements, ARIA roles, and words in their classes and ids."""
+
+    NAV = enum.auto()
+    FOOTER = enum.auto()
+    HEADER = enum.auto()
+    ASIDE = enum.auto()
+    FORM = enum.auto()
+    MAIN = enum.auto()
+    ARTICLE = enum.auto()
+    FIGURE = enum.auto()
+    FURNITURE = enum.auto()
+    COMMENTS = enum.auto()
+    THREAD = enum.auto()
+    BODY_NAMED = enum.auto()
+    HIDDEN = enum.auto()
+
+
+_BY_TAG = {
+    "nav": Mark.NAV,
+    "footer": Mark.FOOTER,
+    "header": Mark.HEADER,
+    "aside": Mark.ASIDE,
+    "form": Mark.FORM,
+    "main": Mark.MAIN,
+    "article": Mark.ARTICLE,
+    "figure": Mark.FIGURE,
+}
+_BY_ROLE = {
+    "navigation": Mark.NAV,
+    "menu": Mark.NAV,
+    "menubar": Mark.NAV,
+    "tablist": Mark.NAV,
+    "contentinfo": Mark.FOOTER,
+    "banner": Mark.HEADER,
+    "complementary": Mark.ASIDE,
+    "search": Mark.FORM,
+    "main": Mark.MAIN,
+    "article": Mark.ARTICLE,
+    "dialog": Mark.FURNITURE,
+}
+_BY_NAME = (
+    (
+        Mark.FURNITURE,
+        re.compile(
+            r"nav|menu|foot|side-?bar|widget|share|sharing|social|cookie|consent|gdpr|promo|advert|\bads?\b|\bad-|banner|crumb|subscri"
+            r"|newsletter|sign-?up|log-?in|popup|modal|overlay|related|recommend|popular|trending|sponsor|toolbar|pagina|pager|\btags?\b"
+            r"|tag-|copyright|legal|skip|search|masthead|button|btn|cta|outbrain|taboola|dropdown|flyout|drawer|more-|read-?next|upsell"
+            r"|carousel"
+        ),
+    ),
+    (Mark.COMMENTS, re.compile(r"comment|disqus|respond")),
+    (
+        Mark.THREAD,
+        re.compile(
+            r"(?<!com)message|reply|replies|answer|question|thread|topic|bbp|post-?_?body|post-?_?content|forum"
+        ),
+    ),
+    (Mark.BODY_NAMED, re.compile(r"content|article|entry|story|main|body|text|prose|markdown|description|post")),
+)
+
+
+@dataclasses.dataclass(slots=True)
+class Block:
+    """One run of text. `words` counts white-space separated words, `linked` those inside `<a>`; `node` indexes
+    `Blocks.parents`."""
+
+    text: str
+    tag: str
+    marks: int
+    node: int
+    words: int
+    linked: int
+    preformatted: bool
+
+
+@dataclasses.dataclass(slots=True)
+class Blocks:
+    """A page's blocks in document order, and the block-level elements around them: `parents[n]` < n, the root's is
+    -1."""
+
+    blocks: list[Block]
+    parents: list[int]
+
+
+def parse(html: str) -> Any:
+    """The page's tree, or None where there is no element in it. Nesting beyond 256 levels is not read (libxml2's
+    limit)."""
+    parser = HTMLParser(collect_ids=False, encoding="utf-8", remove_comments=True, remove_pis=True)
+    try:
+        return document_fromstring(html.encode("utf-8", "replace"), parser=parser)
+    except (etree.ParserError, etree.XMLSyntaxError, ValueError):
+        return None
+
+
+def read_blocks(tree: Any) -> Blocks:
+    """The visible text of a page, block by block; at most `MAX_BLOCKS`."""
+    body = tree.find("body")
+    walk = _Walk()
+    walk.element(tree if body is None else body, 0, linked=False, preformatted=False)
+    walk.flush(0, preformatted=False)
+    return Blocks(walk.blocks, walk.parents)
+
+
+class _Walk:
+    """The state of one walk: text that has been met and not yet become a block."""
+
+    def __init__(self) -> None:
+        self.blocks: list[Block] = []
+        self.parents = [-1]
+        self.marks = [0]
+        self.tags = ["body"]
+        self.pieces: list[str] = []
+        self.linked = 0
+        self.names: dict[tuple[str | None, str | None], int] = {}
+
+    def element(self, element: Any, node: int, *, linked: bool, preformatted: bool) -> None:
+        if element.text:
+            self.take(element.text, linked)
+        for child in element:
+            tag = child.tag
+            if tag.__class__ is not str or tag in _SKIPPED or len(self.blocks) >= MAX_BLOCKS:
+                pass
+            elif tag == "br":
+                self.pieces.append("\n" if preformatted else _LINE_BREAK)
+                if self.pieces[-2:-1] == [_LINE_BREAK]:
+                    self.flush(node, preformatted)
+            elif tag in _INLINE:
+                style = child.get("style")
+                if not (style and _HIDING.search(style[:_MAX_ATTRIBUTE])):
+                    self.element(child, node, linked=linked or tag == "a", preformatted=preformatted)
+            else:
+                self.flush(node, preformatted)
+                inner = len(self.parents)
+                self.parents.append(node)
+                self.marks.append(self.marks[node] | self.marks_of(tag, child.attrib))
+                self.tags.append(tag)
+                pre = preformatted or tag == "pre"
+                self.element(child, inner, linked=linked, preformatted=pre)
+                self.flush(inner, pre)
+            if child.tail:
+                self.take(child.tail, linked)
+
+    def take(self, text: str, linked: bool) -> None:
+        if self.pieces and self.pieces[-1] == _LINE_BREAK and text.isspace():
+            return  # so that two breaks meet
+        self.pieces.append(text)
+        if linked:
+            self.linked += len(text.split())
+
+    def flush(self, node: int, preformatted: bool) -> None:
+        if not self.pieces:
+            return
+        raw, linked = "".join(self.pieces), self.linked
+        self.pieces.clear()
+        self.linked = 0
+        if preformatted:
+            text = raw.strip("\n")
+        else:
+            text = "\n".join(line for line in (" ".join(part.split()) for part in raw.split(_LINE_BREAK)) if line)
+        words = len(text.split())
+        if words:
+            self.blocks.append(
+                Block(text, self.tags[node], self.marks[node], node, words, min(linked, words), preformatted)
+            )
+
+    def marks_of(self, tag: str, attributes: Any) -> int:
+        marks = int(_BY_TAG.get(tag, 0))
+        if not attributes:
+            return marks
+        name = (attributes.get("class"), attributes.get("id"))
+        if name != (None, None):
+            named = self.names.get(name)
+            if named is None:
+                words = f"{name[0] or ''} {name[1] or ''}"[:_MAX_ATTRIBUTE].lower()
+                named = 0
+                for mark, pattern in _BY_NAME:
+                    if pattern.search(words):
+                        named |= mark
+                self.names[name] = named
+            marks |= named
+        role = attributes.get("role")
+        if role:
+            marks |= _BY_ROLE.get(role, 0)
+        style = attributes.get("style")
+        if (
+            (style and _HIDING.search(style[:_MAX_ATTRIBUTE]))
+            or "hidden" in attributes
+            or attributes.get("aria-hidden") == "true"
+        ):
+            marks |= Mark.HIDDEN
+        return marks
