@@ -19,9 +19,10 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import storage
+from pipeline import progress, storage
 from pipeline.fetch.captures import CAPTURES, Capture, Damage, captures_table
 from pipeline.fetch.scan import scan
+from pipeline.ledger import Stage
 from pipeline.storage import FileRecord
 from webtext.errors import UserError
 
@@ -101,12 +102,12 @@ def make_catalogue(archive: str, folder: str, wanted: IdSet, max_bytes: int) -> 
     """Scan an archive and write its catalogue below `folder`, unless it is there.
 
     wanted: ids whose bodies are hashed on the way; of others `payload_sha256` stays empty.
+    Progress is told in bytes of archives.
     Raises UserError when the archive cannot be read.
     """
     name = catalogue_name(archive)
     path = storage.join(folder, name)
-    if not storage.exists(path):
-        _write(archive, path, wanted, max_bytes)
+    told = 0 if storage.exists(path) else _write(archive, path, wanted, max_bytes)
     filesystem, location = fsspec.core.url_to_fs(path)
     with filesystem.open(location, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -114,47 +115,49 @@ def make_catalogue(archive: str, folder: str, wanted: IdSet, max_bytes: int) -> 
         metadata = pq.read_metadata(file)
     counts = orjson.loads(metadata.metadata[_COUNTS])
     damages = tuple(Damage(*place) for place in orjson.loads(metadata.metadata[_DAMAGES]))
+    _tell(told, storage.size(archive))
     return Catalogue(FileRecord(name, storage.size(path), digest, metadata.num_rows), counts, damages)
 
 
-def _write(archive: str, path: str, wanted: IdSet, max_bytes: int) -> None:
+def _write(archive: str, path: str, wanted: IdSet, max_bytes: int) -> int:
+    """Returns how many bytes of the archive have been told as progress."""
     counts: Counter[str] = Counter(captures=0, damaged_places=0, damaged_bytes=0)
     damages: list[Damage] = []
 
-    def captures(found: Iterable[Capture | Damage]) -> Iterator[Capture]:
-        for each in found:
-            if isinstance(each, Capture):
-                counts["captures"] += 1
-                yield each
-                continue
-            counts["damaged_places"] += 1
-            counts["damaged_bytes"] += each.length
-            if len(damages) < TOLD_DAMAGES:
-                damages.append(each)
+    def captures() -> Iterator[Capture]:
+        filesystem, location = fsspec.core.url_to_fs(archive)
+        try:
+            with filesystem.open(location, "rb") as file:
+                for found in scan(file, archive, wanted.__contains__, max_bytes):
+                    if isinstance(found, Capture):
+                        yield found
+                        continue
+                    counts["damaged_places"] += 1
+                    counts["damaged_bytes"] += found.length
+                    if len(damages) < TOLD_DAMAGES:
+                        damages.append(found)
+        except OSError as error:
+            raise UserError(
+                f"cannot read {archive} (fetch.archives): {error.strerror or error}; "
+                "mend or remove it and run the same command again."
+            ) from error
 
-    filesystem, location = fsspec.core.url_to_fs(archive)
-    try:
-        source = filesystem.open(location, "rb")
-    except OSError as error:
-        raise _unreadable(archive, error) from error
-    with source, storage.open_atomic(path) as sink:
-        rows = captures(scan(source, archive, wanted.__contains__, max_bytes))
-        with pq.ParquetWriter(sink, CAPTURES, compression="zstd") as writer:
-            try:
-                while batch := list(itertools.islice(rows, BATCH)):
-                    writer.write_table(captures_table(batch))
-            except OSError as error:
-                raise _unreadable(archive, error) from error
-            writer.add_key_value_metadata(
-                {_COUNTS: orjson.dumps(counts), _DAMAGES: orjson.dumps([tuple(damage) for damage in damages])}
-            )
+    told = 0
+    rows = captures()
+    with storage.open_atomic(path) as sink, pq.ParquetWriter(sink, CAPTURES, compression="zstd") as writer:
+        while batch := list(itertools.islice(rows, BATCH)):
+            writer.write_table(captures_table(batch))
+            counts["captures"] += len(batch)
+            told = _tell(told, batch[-1].offset + batch[-1].length)
+        metadata = {_COUNTS: orjson.dumps(counts), _DAMAGES: orjson.dumps([tuple(damage) for damage in damages])}
+        writer.add_key_value_metadata(metadata)
+    return told
 
 
-def _unreadable(archive: str, error: OSError) -> UserError:
-    return UserError(
-        f"cannot read {archive} (fetch.archives): {error.strerror or error}; "
-        "mend or remove it and run the same command again."
-    )
+def _tell(told: int, done: int) -> int:
+    """Tell progress, in bytes of archives; returns how many of this one have been told."""
+    progress.advance(Stage.PAGES, done - told)
+    return done
 
 
 def look_up(archive: str, folder: str, ids: IdSet) -> Iterator[pa.Table]:

@@ -38,12 +38,6 @@ class Window:
         start = self._at + ahead
         return self._data[start : start + size]
 
-    def peek_at_hand(self, size: int) -> bytes:
-        """Some of the next `size` bytes, what is at hand; none only at the end of the file."""
-        if self._at == len(self._data):
-            self._hold(1)
-        return self._data[self._at : self._at + size]
-
     def behind(self, ahead: int, size: int) -> bytes:
         """The `size` bytes (at most 8) that end `ahead` bytes after the position; fewer where the file begins."""
         self._hold(ahead)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import storage
+from pipeline import progress
 from pipeline.fetch import catalogue
 from pipeline.fetch.captures import CAPTURES, captures_of, captures_table
 from pipeline.fetch.catalogue import IdSet, catalogue_name, look_up, make_catalogue
@@ -62,8 +62,21 @@ def test_a_catalogue_is_made_once_and_asked_by_id(tmp_path: Path, monkeypatch: p
     assert [capture.payload_sha256 != "" for batch in found for capture in batch] == [False, True]
     assert list(look_up(str(archive), pages, ids())) == []
 
-    archive.unlink()
+    archive.write_bytes(b"what is there now does not count")
     assert make_catalogue(str(archive), pages, ids(3), MEGABYTE) == made
+
+
+def test_progress_is_told_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "BATCH", 2)
+    archive = tmp_path / "a.warc.gz"
+    archive.write_bytes(members(*records(5)) + b"garbage")
+    told: list[tuple[str, int]] = []
+    for _ in range(2):
+        with progress.listening(lambda stage, done: told.append((stage, done))):
+            make_catalogue(str(archive), str(tmp_path / "pages"), ids(), MEGABYTE)
+        assert {stage for stage, _ in told} == {"pages"}
+        assert sum(done for _, done in told) == archive.stat().st_size
+        told.clear()
 
 
 def test_catalogues_of_equal_names_lie_apart() -> None:
@@ -81,7 +94,7 @@ def test_only_the_first_damages_are_told_but_all_are_counted(tmp_path: Path) -> 
 def test_an_archive_that_cannot_be_read_is_the_users_matter(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"cannot read .*absent.warc.gz \(fetch.archives\)"):
         make_catalogue(str(tmp_path / "absent.warc.gz"), str(tmp_path), ids(), MEGABYTE)
-    assert not storage.exists(str(tmp_path / catalogue.FOLDER))
+    assert list((tmp_path / catalogue.FOLDER).iterdir()) == []
 
 
 def test_an_empty_archive_has_an_empty_catalogue(tmp_path: Path) -> None:
