@@ -5,8 +5,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from pipeline.config import CorpusConfig
-from webtext import settings
+from pipeline import arguments
 
 EXAMPLES = """\
 examples:
@@ -24,29 +23,16 @@ log = logging.getLogger("webtext")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.epilog = EXAMPLES
-    add_config_arguments(parser)
+    arguments.add_config(parser)
     parser.add_argument("--dry-run", action="store_true", help="print what would be done, and write nothing")
 
 
-def add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that choose a config, as all commands of the corpus have them."""
-    parser.add_argument("--config", metavar="FILE", help="a YAML file, for example configs/corpus/sample.yaml")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override a key of the config, for example harvest.min_karma=5; may be repeated",
-    )
-
-
-def run(arguments: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
+def run(given: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
     """Build the corpus, or tell what would be built."""
-    config = settings.load(CorpusConfig, arguments.config, arguments.overrides)
+    config = arguments.config_of(given)
     from pipeline import run as corpus  # Beam takes a second to import: not before the config is known to be right
 
-    if arguments.dry_run:
+    if given.dry_run:
         sys.stdout.writelines(f"{line}\n" for line in corpus.plan(config))
         return 0
     release = corpus.build(config, beam_arguments)

@@ -14,7 +14,7 @@ import rich.console
 import rich.table
 import rich.text
 
-from pipeline import schemas, storage, urls
+from pipeline import arguments, schemas, storage, urls
 from pipeline.ledger import Outcome, Reason, Stage
 from pipeline.publish import differences, reading, run_view, samples
 from pipeline.publish.samples import LinkView, Pair, Wish
@@ -94,7 +94,7 @@ def _fallen_to(run: str, keeper: str) -> list[dict[str, Any]]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("--output", required=True, metavar="RUN", help="the run directory")
+    arguments.add_run(parser)
     parser.add_argument("--reason", default="", help="only links that ended for this reason (kept, too_short, ...)")
     parser.add_argument("--stage", default="", help="only links that ended in this stage")
     parser.add_argument("--domain", default="", help="only links of this domain, subdomains included")
@@ -105,36 +105,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object a line, texts whole")
 
 
-def run(arguments: argparse.Namespace, extra: Sequence[str] = ()) -> int:
+def run(given: argparse.Namespace, extra: Sequence[str] = ()) -> int:
     """Print what the arguments ask for to stdout; returns the exit code.
 
     Raises UserError for a run, reason, stage or id that does not exist.
     """
     if extra:
         raise UserError(f"webtext inspect knows no {extra[0]}; `webtext inspect --help` lists what it knows.")
-    if not run_view.partition_count(arguments.output):
-        raise UserError(
-            f"--output {arguments.output}: no run is there; give the directory that `webtext corpus` wrote."
-        )
-    _require("--reason", arguments.reason, Reason)
-    _require("--stage", arguments.stage, Stage)
+    where = run_view.existing(arguments.run_of(given))
+    _require("--reason", given.reason, Reason)
+    _require("--stage", given.stage, Stage)
     wish = Wish(
-        reason=arguments.reason,
-        domain=arguments.domain.lower(),
-        stage=arguments.stage,
-        count=arguments.count,
-        seed=arguments.seed,
+        reason=given.reason,
+        domain=given.domain.lower(),
+        stage=given.stage,
+        count=given.count,
+        seed=given.seed,
     )
     found: Sequence[LinkView | Pair | LinkDetail]
-    if arguments.id:
-        found = [detail(arguments.output, arguments.id)]
-    elif arguments.duplicates:
-        found = samples.pairs(arguments.output, wish)
+    if given.id:
+        found = [detail(where, given.id)]
+    elif given.duplicates:
+        found = samples.pairs(where, wish)
     else:
-        found = samples.links(arguments.output, wish)
+        found = samples.links(where, wish)
     if not found:
-        log.warning("nothing in %s fits.", arguments.output)
-    show(found, as_json=arguments.json)
+        log.warning("nothing in %s fits.", where)
+    show(found, as_json=given.json)
     return 0
 
 

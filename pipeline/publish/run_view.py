@@ -11,6 +11,7 @@ from pipeline import schemas, storage, tables
 from pipeline.ledger import Stage
 from pipeline.publish import placement, reading, settlement
 from pipeline.publish.takedown import Takedown
+from webtext.errors import UserError
 
 PAGE_INDEX = f"{Stage.PAGES}/index"
 REFUSED_LINKS = f"{Stage.LINKS}/_ledger"
@@ -22,6 +23,16 @@ def partition_count(run: str) -> int:
     """In how many partitions the run is cut: what its most complete folder shows."""
     folders = (Stage.LINKS, PAGE_INDEX, Stage.DOCUMENTS, Stage.DUPLICATES, LEDGER)
     return max(reading.count_parts(storage.join(run, folder)) for folder in folders)
+
+
+def existing(run: str) -> str:
+    """The run itself, when something of one is there.
+
+    Raises UserError otherwise.
+    """
+    if not partition_count(run):
+        raise UserError(f"no run is in {run}; give the directory that `webtext corpus` wrote, as --output RUN.")
+    return run
 
 
 def endings(run: str, partition: int) -> pa.Table:

@@ -94,7 +94,7 @@ def test_hostile_titles_do_not_reach_the_terminal() -> None:
 
 
 def test_mistakes_are_told(finished_run: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no run is there"):
+    with pytest.raises(UserError, match="no run is in"):
         _inspect(tmp_path)
     with pytest.raises(UserError, match=r"--reason too_long: not one of .*too_short"):
         _inspect(finished_run, "--reason", "too_long")
@@ -137,7 +137,7 @@ def test_report_command_writes_and_says_where(
     reporting.add_arguments(parser)
     assert reporting.run(parser.parse_args(["--output", str(run)])) == 0
     assert Path(capsys.readouterr().out.strip()).is_file()
-    with pytest.raises(UserError, match="no run is there"):
+    with pytest.raises(UserError, match="no run is in"):
         reporting.run(parser.parse_args(["--output", str(tmp_path / "nothing")]))
 
 
