@@ -19,7 +19,9 @@ STARTS = 3
 """How many children may die in a row without having done anything before the keeper gives up."""
 
 SECONDS_TO_START = 120
+_HEARTBEAT_SECONDS = 0.5
 _STANDSTILL_SECONDS = 1.0
+"""A heartbeat late by so much means that this thread did not run, and that its clocks tell nothing of the children."""
 
 _log = logging.getLogger(__name__)
 
@@ -121,13 +123,13 @@ class Keeper(threading.Thread):
 
     def _attend(self) -> None:
         looks = [seconds for child in self._children if (seconds := child.seconds_to_next_look()) is not None]
-        patience = min([*looks, SECONDS_TO_START])
+        patience = min([*looks, _HEARTBEAT_SECONDS])
         before = time.monotonic()
         events = self._selector.select(patience)
-        standstill = time.monotonic() - before - patience
-        if standstill > _STANDSTILL_SECONDS:  # stopped by Ctrl-Z, or starved: no job's fault
+        elapsed = time.monotonic() - before
+        if elapsed > patience + _STANDSTILL_SECONDS:  # stopped by Ctrl-Z, or starved: no job's fault
             for child in self._children:
-                child.forgive(standstill)
+                child.forgive(elapsed)
         for key, mask in events:
             child = key.data
             if child is None:

@@ -68,7 +68,7 @@ class Child:
         self._outgoing: collections.deque[memoryview] = collections.deque()
         self._incoming = bytearray()
         self._words = bytearray()
-        self._head_started = self._head_queued = self._next_look = 0.0
+        self._head_started = self._head_running = self._head_queued = self._next_look = 0.0
         self._channel, theirs = socket.socketpair()
         self._ears, mouth = os.pipe()
         self._channel.setblocking(False)
@@ -179,7 +179,11 @@ class Child:
         """Whether its first job has had its time, not counting what it spent waiting for a processor."""
         if not self.jobs or (now := time.monotonic()) < self._next_look:
             return False
-        left = self._deadline - (now - self._head_started) + (self._queued_seconds() - self._head_queued)
+        running, queued = self._seconds_scheduled()
+        spent = now - self._head_started - (queued - self._head_queued)
+        if self._wants_to_run():  # a wait that has not ended yet is in none of the kernel's sums
+            spent = running - self._head_running
+        left = self._deadline - spent
         self._next_look = now + max(left, _SHORTEST_LOOK)
         return left <= 0
 
@@ -224,16 +228,26 @@ class Child:
 
     def _start_clock(self) -> None:
         self._head_started = time.monotonic()
-        self._head_queued = self._queued_seconds()
+        self._head_running, self._head_queued = self._seconds_scheduled()
         self._next_look = self._head_started + self._deadline
 
-    def _queued_seconds(self) -> float:
-        """How long it has been ready to run without a processor to run on, where the system tells (Linux), else 0."""
+    def _seconds_scheduled(self) -> tuple[float, float]:
+        """How long it has run on a processor, and been ready to run without one; zeros where nobody tells."""
         try:
             with open(f"/proc/{self.pid}/schedstat", "rb") as statistics:  # noqa: PTH123 - the quick way
-                return int(statistics.read().split()[1]) / 1e9
-        except (OSError, IndexError):
-            return 0.0
+                running, queued, _ = statistics.read().split()
+        except (OSError, ValueError):
+            return 0.0, 0.0
+        return int(running) / 1e9, int(queued) / 1e9
+
+    def _wants_to_run(self) -> bool:
+        """Whether it runs or would if it had a processor; False where nobody tells."""
+        try:
+            with open(f"/proc/{self.pid}/stat", "rb") as statistics:  # noqa: PTH123
+                state = statistics.read().rpartition(b")")[2].split()[0]
+        except OSError:
+            return False
+        return state == b"R" and self._seconds_scheduled() != (0.0, 0.0)
 
 
 def _module_path() -> list[str]:

@@ -50,6 +50,17 @@ def _nap(seconds: float) -> str:
     return "awake"
 
 
+def _naps(count: int) -> str:
+    for _ in range(count):
+        time.sleep(0.1)
+    return "awake"
+
+
+def _touch(path: str) -> None:
+    Path(path).touch()
+    time.sleep(0.05)
+
+
 def _spin(seconds: float) -> str:
     end = time.process_time() + seconds
     while time.process_time() < end:

@@ -49,12 +49,13 @@ def test_no_item_no_verdict(pool: Sandbox[Any, Any]) -> None:
     assert list(pool.map([])) == []
 
 
-def test_a_hang_that_holds_the_interpreter_lock_is_killed_and_only_it_is_lost(pool: Sandbox[Any, Any]) -> None:
-    started = time.monotonic()
+def test_a_hang_that_holds_the_interpreter_lock_is_killed_and_only_it_is_lost(
+    pool: Sandbox[Any, Any], caplog: pytest.LogCaptureFixture
+) -> None:
     orders = [("hang_in_c", None), *[("echo", number) for number in range(50)], ("hang_in_c", None)]
     found = verdicts(pool, *orders)
     assert found == [TimedOut(0.5), *[Done(number) for number in range(50)], TimedOut(0.5)]
-    assert time.monotonic() - started < 15
+    assert caplog.text.count("in _hang_in_c") == 2, "the log does not say where it hung"
 
 
 def test_a_child_that_waits_for_ever_is_killed_by_the_clock(pool: Sandbox[Any, Any]) -> None:
@@ -66,7 +67,7 @@ def test_a_child_that_waits_for_ever_is_killed_by_the_clock(pool: Sandbox[Any, A
 @pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the kernel does not tell who waits")
 def test_a_busy_machine_does_not_make_items_late() -> None:
     """Four children a core: each gets its processor time, however long the clock says it took."""
-    limits = Limits(workers=4 * (os.cpu_count() or 1), deadline_seconds=0.6)
+    limits = Limits(workers=4 * (os.cpu_count() or 1), deadline_seconds=0.5)
     with Sandbox(tasks.act, limits) as sandbox:
         assert verdicts(sandbox, *[("spin", 0.3)] * limits.workers) == [Done("dizzy")] * limits.workers
 
@@ -288,13 +289,14 @@ def test_lanes_on_several_threads_get_their_own_verdicts(pool: Sandbox[Any, Any]
     assert found == {number: {(number, key) for key in range(200)} for number in range(4)}
 
 
-def test_a_lane_given_up_leaves_nothing_to_the_next(pool: Sandbox[Any, Any]) -> None:
+def test_a_lane_given_up_leaves_nothing_to_the_next(pool: Sandbox[Any, Any], tmp_path: Path) -> None:
     lane: Lane[int, Any, Any] = pool.lane()
-    for key in range(8):
-        lane.submit(key, ("nap", 0.05))
+    for key in range(50):
+        lane.submit(key, ("touch", str(tmp_path / str(key))))
     lane.close()
     assert lane.ready() == []
     assert verdicts(pool, ("echo", "mine")) == [Done("mine")]
+    assert len(list(tmp_path.iterdir())) < 10
 
 
 def test_a_closed_pool_says_so_to_those_who_wait() -> None:
@@ -382,9 +384,9 @@ def test_a_standstill_of_the_whole_group_makes_nothing_late() -> None:
     """Ctrl-Z for longer than the deadline allows, then fg."""
     parent = start(
         "from pipeline.sandbox import Sandbox, Limits; from tests.pipeline import sandbox_tasks; import sys, time\n"
-        "with Sandbox(sandbox_tasks.act, Limits(workers=1, deadline_seconds=0.5)) as s:\n"
+        "with Sandbox(sandbox_tasks.act, Limits(workers=1, deadline_seconds=2)) as s:\n"
         "    list(s.map([(0, ('echo', 1))])); print('ready', flush=True)\n"
-        "    print([v for _, v in s.map([(0, ('nap', 1))])], flush=True)",
+        "    print([v for _, v in s.map([(0, ('naps', 10))])], flush=True)",
         process_group=0,
     )
     with parent:
@@ -395,6 +397,24 @@ def test_a_standstill_of_the_whole_group_makes_nothing_late() -> None:
         time.sleep(3)
         os.killpg(parent.pid, signal.SIGCONT)
         assert parent.stdout.readline() == "[Done(value='awake')]\n"
+
+
+def test_time_in_which_the_keeper_was_blind_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Sandbox(tasks.act, Limits(workers=1, deadline_seconds=1)) as sandbox:
+        assert verdicts(sandbox, ("echo", 1)) == [Done(1)]
+        lane: Lane[int, Any, Any] = sandbox.lane()
+        lane.submit(0, ("nap", 3.3))
+        time.sleep(0.2)
+        selector = sandbox._keeper._selector
+        select = selector.select
+
+        def sleep_once(patience: float | None = None) -> Any:
+            monkeypatch.undo()
+            time.sleep(3)
+            return select(0)
+
+        monkeypatch.setattr(selector, "select", sleep_once)
+        assert list(lane.drain()) == [(0, Done("awake"))]
 
 
 # Where pools are made
@@ -423,7 +443,7 @@ def test_a_pool_works_in_a_beam_worker(pool: Sandbox[Any, Any]) -> None:
 
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         found = pipeline | beam.Create([1, 2, 3]) | beam.Map(negate_in_a_sandbox)
-        util.assert_that(found, util.equal_to([-1, -2, -3]))  # type: ignore[no-untyped-call]
+        util.assert_that(found, util.equal_to([-1, -2, -3]))
 
 
 def negate_in_a_sandbox(number: int) -> Any:
