@@ -400,10 +400,10 @@ def test_a_standstill_of_the_whole_group_makes_nothing_late() -> None:
 
 
 def test_time_in_which_the_keeper_was_blind_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Sandbox(tasks.act, Limits(workers=1, deadline_seconds=1)) as sandbox:
+    with Sandbox(tasks.act, Limits(workers=1, deadline_seconds=1.6)) as sandbox:
         assert verdicts(sandbox, ("echo", 1)) == [Done(1)]
         lane: Lane[int, Any, Any] = sandbox.lane()
-        lane.submit(0, ("nap", 3.3))
+        lane.submit(0, ("nap", 4))
         time.sleep(0.2)
         selector = sandbox._keeper._selector
         select = selector.select
