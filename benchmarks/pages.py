@@ -11,7 +11,6 @@ once with a hundredth of them. A tenth of the captures redirects to a page in an
 """
 
 import argparse
-import functools
 import gzip
 import hashlib
 import random
@@ -143,14 +142,12 @@ def run_stage(folder: Path, partitions: int) -> None:
 
     from pipeline import runners
     from pipeline.config import Runner
-    from pipeline.fetch.archives import refuse_wikipedia
     from pipeline.fetch.stage import FindPages, Places
 
     archives = sorted(str(path) for path in (folder / "archives").glob("*.warc.gz"))
     places = Places(str(folder / "links"), str(folder / "pages"), partitions)
-    judge = functools.partial(lambda refuse: refuse, refuse_wikipedia)
     with runners.new_pipeline(Runner()) as pipeline:
-        _ = pipeline | FindPages(places, archives, MAX_BYTES, judge) | beam.Map(lambda _: None)
+        _ = pipeline | FindPages(places, archives, MAX_BYTES) | beam.Map(lambda _: None)
 
 
 def url_of(number: int) -> str:

@@ -3,9 +3,10 @@
 Sources are asked in their order, and the index is made of what they answer; a link that none of them answers is not in
 the archives. Archives at hand are the only source so far.
 
-What is shuffled are captures of links and of what they lead to, and answers: about 100 bytes each, packed. Of an
-archive's other captures nothing leaves its catalogue on disk. A worker holds the ids of all links (8 bytes each), one
-record, one batch of captures, or one partition's captures and links.
+What is shuffled are captures of links and of what they lead to, and answers: 100 to 200 bytes each, packed; Beam's local
+runner holds all of them, some 800 bytes a link with a capture (benchmarks/pages.py). Of an archive's other captures
+nothing leaves its catalogue on disk, so archives may hold any number of them. A worker holds the ids of all links
+(8 bytes each), one record, one batch of captures, or one partition's captures and links as Python objects.
 """
 
 import dataclasses
@@ -57,6 +58,11 @@ class Places:
     partitions: int
 
 
+def wikipedia_alone() -> Refuse:
+    """Refuse redirects to Wikipedia, and no others."""
+    return refuse_wikipedia
+
+
 @dataclasses.dataclass(eq=False)  # Beam writes to its transforms, so it cannot be frozen
 class FindPages(beam.PTransform):
     """Links and archives -> `pages/index/part-*.parquet`, and a `Found` for each archive and each partition.
@@ -68,7 +74,7 @@ class FindPages(beam.PTransform):
     places: Places
     archives: Sequence[str]
     max_bytes: int
-    judge: Callable[[], Refuse] = lambda: refuse_wikipedia
+    judge: Callable[[], Refuse] = wikipedia_alone
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Found]:
         """Scan every archive once, answer the links, write the index."""

@@ -10,15 +10,11 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from pipeline import results, schemas, storage, tables, urls
-from pipeline.fetch.archives import Refuse, refuse_wikipedia
-from pipeline.fetch.stage import FindPages, Places, summed_up
+from pipeline.fetch.archives import Refuse
+from pipeline.fetch.stage import FindPages, Places, summed_up, wikipedia_alone
 from pipeline.results import Results, WriteResults
 from pipeline.storage import FileRecord
 from tests.pipeline.fetch.archive_bytes import MEGABYTE, id_of
-
-
-def no_judge() -> Refuse:
-    return refuse_wikipedia
 
 
 @dataclasses.dataclass
@@ -59,7 +55,7 @@ class FetchRun:
             storage.write_parquet(self.places.links, f"_ledger/{storage.part_name(number)}", part)
 
     def find_pages(
-        self, archives: Sequence[Path], max_bytes: int = MEGABYTE, judge: Callable[[], Refuse] = no_judge
+        self, archives: Sequence[Path], max_bytes: int = MEGABYTE, judge: Callable[[], Refuse] = wikipedia_alone
     ) -> Results:
         """The stage's results."""
         transform = FindPages(self.places, [str(path) for path in archives], max_bytes, judge)
