@@ -3,10 +3,10 @@
 Sources are asked in their order, and the index is made of what they answer; a link that none of them answers is not in
 the archives. Archives at hand are the only source so far.
 
-What is shuffled are captures of links and of what they lead to, and answers: 100 to 200 bytes each, packed; Beam's local
-runner holds all of them, some 800 bytes a link with a capture (benchmarks/pages.py). Of an archive's other captures
-nothing leaves its catalogue on disk, so archives may hold any number of them. A worker holds the ids of all links
-(8 bytes each), one record, one batch of captures, or one partition's captures and links as Python objects.
+What is shuffled are captures of links and of what they lead to, and answers: 100 to 200 bytes each, packed. Beam's
+local runner holds all of them, some 800 bytes a link with a capture (benchmarks/pages.py). Of an archive's other
+captures nothing leaves its catalogue on disk, so archives may hold any number of them. A worker holds the ids of all
+links (8 bytes each), one record, one batch of captures, or one partition's captures and links as Python objects.
 """
 
 import dataclasses
