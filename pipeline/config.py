@@ -60,8 +60,12 @@ class Extract(Section):
 
     languages: Annotated[tuple[Language, ...], pydantic.Field(min_length=1)] = ("en",)
     """ISO 639-1 codes of the languages to keep."""
-    min_words: Annotated[int, pydantic.Field(ge=0)] = 100
-    """The shortest document; 100 English words are about OpenWebText's 128 tokens."""
+    min_language_score: Share = 0.5
+    """The least share of the text that must be in the page's language."""
+    min_words: Annotated[int, pydantic.Field(ge=0)] = 90
+    """The shortest document; 90 English words with their punctuation are about OpenWebText's 128 tokens."""
+    refuse_low_quality: bool = True
+    """Leave out pages that repeat themselves, are symbols or filler, or only say that something went wrong."""
     honour_opt_out: bool = True
     """Leave out pages whose authors say so: noai, tdm-reservation, ai-train=no."""
     workers: Annotated[int, pydantic.Field(ge=0)] = 0

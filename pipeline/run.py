@@ -136,7 +136,13 @@ class Run:
         config = section.model_dump(mode="json", exclude={"workers"})
         config |= {"max_bytes": self.config.fetch.max_bytes, "permutations": permutations}
         stage = self._stage(Stage.DOCUMENTS, config, inputs)
-        rules = ExtractRules(section.languages, section.min_words, honour_opt_out=section.honour_opt_out)
+        rules = ExtractRules(
+            languages=section.languages,
+            min_language_score=section.min_language_score,
+            min_words=section.min_words,
+            refuse_low_quality=section.refuse_low_quality,
+            honour_opt_out=section.honour_opt_out,
+        )
         files = PartitionFiles(
             links=self.folder(Stage.LINKS),
             pages=self.folder(Stage.PAGES),

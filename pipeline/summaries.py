@@ -28,7 +28,7 @@ def _pages(counters: Counters) -> str:
     others = {reason: count for reason, count in counters.items() if reason not in about_archives}
     fetched = counters.get("fetched", 0)
     damaged = counters.get("damaged_places", 0)
-    places = f"; {damaged:,} damaged places in the archives were passed over" if damaged else ""
+    places = f"; damaged places in archives passed over: {damaged:,}" if damaged else ""
     return f"{fetched:,} of {fetched + sum(others.values()):,} links have a page{_because(others)}{places}"
 
 
@@ -46,7 +46,7 @@ def _duplicates(counters: Counters) -> str:
 
 
 def _corpus(counters: Counters) -> str:
-    text = counters["train_text_bytes"] + counters["validation_text_bytes"]
+    text = sum(counters.get(f"{split}_text_bytes", 0) for split in ("train", "validation"))
     return (
         f"{counters['kept']:,} documents, {text / 1e6:,.1f} MB of text: "
         f"{counters['train']:,} to train on, {counters['validation']:,} held out"
