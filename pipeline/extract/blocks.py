@@ -97,6 +97,11 @@ _LINE_BREAK = "\x01"
 _HIDING = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden")
 
 
+_LONG_TAG = re.compile(r"<([A-Za-z][A-Za-z0-9]*)[^<>]{50000,}")
+_MANY_ATTRIBUTES = 1_000
+"""Attributes from which a tag is parsed without them: libxml2's time grows with their number squared."""
+
+
 class Mark(enum.IntFlag):
     """What a block's ancestors say about it: their elements, ARIA roles, and words in their classes and ids."""
 
@@ -185,11 +190,16 @@ class Blocks:
 def parse(html: str) -> Any:
     """The page's tree, or None where there is no element in it. Nesting beyond 256 levels is not read (libxml2's
     limit)."""
+    html = _LONG_TAG.sub(_bare_tag, html)
     parser = HTMLParser(collect_ids=False, encoding="utf-8", remove_comments=True, remove_pis=True)
     try:
         return document_fromstring(html.encode("utf-8", "replace"), parser=parser)
     except (etree.ParserError, etree.XMLSyntaxError, ValueError):
         return None
+
+
+def _bare_tag(tag: re.Match[str]) -> str:
+    return f"<{tag[1]}" if tag[0].count("=") > _MANY_ATTRIBUTES else tag[0]
 
 
 def read_blocks(tree: Any) -> Blocks:

@@ -31,7 +31,8 @@ class Rule:
     """One logistic rule: a bias, and one weight for each named trait."""
 
     def __init__(self, by_name: Mapping[str, float], names: Sequence[str]) -> None:
-        assert set(by_name) == {"bias", *names}, "weights and traits belong to different versions: fit again"
+        assert len(set(names)) == len(names), "two traits of one name"
+        assert by_name.keys() == {"bias", *names}, "weights and traits belong to different versions: fit again"
         self.bias = by_name["bias"]
         self.weights = [by_name[name] for name in names]
 

@@ -55,8 +55,6 @@ def main_text(page: Blocks, tree: Any, doubt: float = DOUBT) -> MainText:
 
 def second_opinion(tree: Any) -> str:
     """What trafilatura's fast pass takes for the main text; empty where it finds none or fails."""
-    import trafilatura
-
     try:
         return trafilatura.extract(tree, fast=True, include_comments=False, deduplicate=False) or ""
     except Exception:  # noqa: BLE001  a page that it cannot read is a page without a second opinion

@@ -42,7 +42,7 @@ NEIGHBOUR_TRAITS: tuple[str, ...] = (
     "previous", "next", "chance_passed", "chance_edge", "chance_page",
     *(f"near{reach}" for reach in _REACH),
     "box_chance", "outer_chance", "wider_chance", "hundred_chance", "three_hundred_chance",
-    "hundred_share", "three_hundred_share",
+    "hundred_good", "three_hundred_good",
     "alike",
 )  # fmt: skip
 """Names of the numbers that `neighbour_traits` adds."""

@@ -129,7 +129,7 @@ SECOND = {
     "outer_prose": 0.526,
     "hundred_linked": 0.158,
     "hundred_words": -0.303,
-    "hundred_share": 1.638,
+    "hundred_share": 0.093,
     "hundred_prose_share": -1.231,
     "hundred_prose": -0.148,
     "neighbour-2_length": 0.045,
@@ -167,7 +167,8 @@ SECOND = {
     "wider_chance": 0.123,
     "hundred_chance": 0.507,
     "three_hundred_chance": -1.235,
-    "three_hundred_share": 1.197,
+    "hundred_good": 1.638,
+    "three_hundred_good": 1.197,
     "alike": 2.491,
 }
 
@@ -301,7 +302,7 @@ ASKED_SECOND = {
     "outer_prose": 0.431,
     "hundred_linked": 0.159,
     "hundred_words": -0.329,
-    "hundred_share": 0.942,
+    "hundred_share": 0.026,
     "hundred_prose_share": -0.378,
     "hundred_prose": 0.103,
     "neighbour-2_length": 0.207,
@@ -340,6 +341,7 @@ ASKED_SECOND = {
     "wider_chance": -0.446,
     "hundred_chance": 0.254,
     "three_hundred_chance": -0.533,
-    "three_hundred_share": 0.981,
+    "hundred_good": 0.942,
+    "three_hundred_good": 0.981,
     "alike": 1.559,
 }
