@@ -28,7 +28,7 @@ from pipeline.extract.traits import NEIGHBOUR_TRAITS, TRAITS, Containers, neighb
 
 Array = NDArray[np.float64]
 FOLDS = 5
-PENALTY = 30.0
+PENALTY = 400.0
 NEWTON_STEPS = 30
 LEAST_GOLD = 30
 SCORED_GOLD = 150

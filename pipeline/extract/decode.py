@@ -31,8 +31,7 @@ _SUPERSETS = {"gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "shif
 _TOLERATED = 0.002
 """Share of undecodable characters up to which a declared encoding is still believed: clipped and pasted text is
 common."""
-_CONTROLS = dict.fromkeys((*range(9), 11, *range(14, 32), 127, *range(128, 133), *range(134, 160), 65279))
-_CONTROLS.update(dict.fromkeys(range(0xD800, 0xE000)))
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ud800-\udfff]")
 
 
 def decode(body: bytes, content_type: str = "") -> str:
@@ -59,7 +58,7 @@ def decode(body: bytes, content_type: str = "") -> str:
 
 def clean(text: str) -> str:
     """NFC, without control characters and lone surrogates; line feeds and tabs stay."""
-    return unicodedata.normalize("NFC", text.translate(_CONTROLS))
+    return unicodedata.normalize("NFC", _CONTROLS.sub("", text))
 
 
 def _codec(label: str) -> str | None:

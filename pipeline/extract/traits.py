@@ -47,6 +47,9 @@ NEIGHBOUR_TRAITS: tuple[str, ...] = (
 )  # fmt: skip
 """Names of the numbers that `neighbour_traits` adds."""
 
+_TAG_NUMBERS = {tag: [float(tag == t) for t in _TAGS] for tag in _TAGS}
+_NO_TAG = [0.0] * len(_TAGS)
+_MAIN, _ARTICLE = int(Mark.MAIN), int(Mark.ARTICLE)
 _MARKS = tuple(int(mark) for mark in Mark)
 
 
@@ -99,8 +102,8 @@ def traits(page: Blocks, containers: Containers) -> list[list[float]]:
     blocks, c = page.blocks, containers
     total, prose = max(1, c.words[0]), max(1, c.prose[0])
     page_wide = (math.log1p(total), prose / total, c.linked[0] / total)
-    has_main = any(b.marks & Mark.MAIN for b in blocks)
-    has_article = any(b.marks & Mark.ARTICLE for b in blocks)
+    has_main = any(b.marks & _MAIN for b in blocks)
+    has_article = any(b.marks & _ARTICLE for b in blocks)
     h1 = next((i for i, b in enumerate(blocks) if b.tag == "h1"), None)
     long = [i for i, b in enumerate(blocks) if b.words >= 20 and b.linked * 4 < b.words]
     first_prose, last_prose = (long[0], long[-1]) if long else (0, len(blocks))
@@ -110,6 +113,7 @@ def traits(page: Blocks, containers: Containers) -> list[list[float]]:
     tags = [_SAME_TAG.get(b.tag, b.tag) for b in blocks]
     shown = [(min(b.words, 40) / 40, b.linked / b.words) for b in blocks]
     box_numbers: dict[int, list[float]] = {}
+    mark_numbers: dict[int, list[float]] = {}
     passed, rows = 0, []
     for i, block in enumerate(blocks):
         text, tag = block.text, tags[i]
@@ -120,9 +124,12 @@ def traits(page: Blocks, containers: Containers) -> list[list[float]]:
             float(text[-1] in _SENTENCE_ENDS), sum(map(str.isdigit, start)) / len(start), sum(map(str.isupper,
             start)) / len(start), float(text[0].isupper()), float("©" in text or "|" in text),
         ]  # fmt: skip
-        row += [float(tag == t) for t in _TAGS]
-        row += [float(block.marks & mark != 0) for mark in _MARKS]
-        row += [float(has_main and not block.marks & Mark.MAIN), float(has_article and not block.marks & Mark.ARTICLE)]
+        row += _TAG_NUMBERS.get(tag, _NO_TAG)
+        marked = mark_numbers.get(block.marks)
+        if marked is None:
+            marked = mark_numbers[block.marks] = [float(block.marks & mark != 0) for mark in _MARKS]
+        row += marked
+        row += [float(has_main and not block.marks & _MAIN), float(has_article and not block.marks & _ARTICLE)]
         around = box_numbers.get(block.node)
         if around is None:
             around = []

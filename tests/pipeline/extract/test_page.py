@@ -24,8 +24,8 @@ def page(body: str, head: str = "<title>The  flood\n of 1841</title>") -> bytes:
     return f"<!doctype html><html><head>{head}</head><body><article>{body}</article></body></html>".encode()
 
 
-def ending(body: bytes, rules: ExtractRules = RULES, content_type: str = "text/html", **headers: str) -> Ending:
-    found = extract_page(body, content_type, headers, "http://a.example/", rules)
+def ending(body: bytes, rules: ExtractRules = RULES, headers: dict[str, str] | None = None) -> Ending:
+    found = extract_page(body, "text/html", headers or {}, "http://a.example/", rules)
     assert isinstance(found, Ending), found
     return found
 
@@ -70,7 +70,7 @@ def test_rules_can_be_lifted() -> None:
 
 
 def test_headers_can_refuse() -> None:
-    assert ending(page(ARTICLE), **{"tdm-reservation": "1"}).reason == Reason.OPT_OUT
+    assert ending(page(ARTICLE), headers={"tdm-reservation": "1"}).reason == Reason.OPT_OUT
 
 
 HOSTILE = {
