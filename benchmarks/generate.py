@@ -77,7 +77,7 @@ def _chunk(
     ids = [hashlib.blake2b(url.encode(), digest_size=16).hexdigest() for url in urls]
     domains = [f"site{number % 977}.example" for number in numbers]
     scores = pa.array(draw.integers(3, 5000, count))
-    created = pa.array(draw.integers(1_300_000_000, 1_500_000_000, count)).cast(schemas.TIME)
+    created = pa.array(draw.integers(1_300_000_000, 1_500_000_000, count)).cast(schemas.SECONDS).cast(schemas.TIME)
     submissions = [
         [{"id": f"{number:x}", "subreddit": "made", "score": score, "created_utc": time, "title": "", "source": "made"}]
         for number, score, time in zip(numbers, scores.to_pylist(), created.to_pylist(), strict=True)

@@ -74,6 +74,8 @@ class Extract(Section):
     """A page that takes longer ends as extraction_timeout."""
     memory_bytes: Count = 2 * 1024**3
     """The address space of a child; a page that needs more ends as extraction_crash."""
+    max_crash_share: Share = 0.1
+    """A larger share of pages that crash or take too long stops the run: not the pages are ill but the machine."""
 
 
 class Dedup(Section):

@@ -1,5 +1,6 @@
 """From links to release: which stages run, in which order, on what. The only place that knows more than one of them."""
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -19,22 +20,26 @@ from pipeline.extract.page import ExtractRules
 from pipeline.extract.stage import ExtractDocuments
 from pipeline.extract.task import ReadPage
 from pipeline.fetch.stage import FindPages, Places
+from pipeline.fetch.stage import summed_up as found_pages
 from pipeline.harvest.blocklists import AddressJudge, BlockLists, block_lists
 from pipeline.harvest.rules import Rules
-from pipeline.harvest.stage import HarvestLinks, summed_up
-from pipeline.ledger import Stage
+from pipeline.harvest.stage import HarvestLinks
+from pipeline.harvest.stage import summed_up as harvested_links
+from pipeline.ledger import Reason, Stage
 from pipeline.publish import release
 from pipeline.publish.release import ReleaseSettings
 from pipeline.publish.stage import Published, PublishRelease
 from pipeline.publish.takedown import parse
 from pipeline.results import Results
-from pipeline.sandbox import Limits
+from pipeline.sandbox import Limits, lease
 from pipeline.stages import StageRun
 from pipeline.storage import FileRecord
 from webtext.errors import UserError
 
 INPUT_BYTES_PER_PARTITION = 32 * 1024 * 1024
 FEWEST_PARTITIONS = 4
+FEWEST_CRASHES = 50
+"""Fewer say nothing of the machine."""
 
 Manifest = Mapping[str, Any]
 Work = Callable[[], Results]
@@ -75,9 +80,10 @@ def plan(config: CorpusConfig) -> list[str]:
 
 
 def _all_stages(run: "Run") -> None:
-    links = run.find_links()
-    pages = run.find_pages(links)
-    documents = run.extract_documents(links, pages)
+    with run.children():
+        links = run.find_links()
+        pages = run.find_pages(links)
+        documents = run.extract_documents(links, pages)
     duplicates = run.find_duplicates(links, documents)
     run.publish(links, pages, documents, duplicates)
 
@@ -122,27 +128,26 @@ class Run:
     def find_pages(self, links: Manifest) -> Manifest:
         """links/ and archives -> pages/index/."""
         archives = storage.expand(self.config.fetch.archives, "fetch.archives")
-        inputs = [*self._examine(archives), *stages.outputs_of(links, Stage.LINKS)]
+        archive_files = self._examine(archives)
+        inputs = [*archive_files, *stages.outputs_of(links, Stage.LINKS)]
         blocked = self._block_lists()
         config = {"block_lists": digest_of(blocked), "max_bytes": self.config.fetch.max_bytes}
         places = Places(self.folder(Stage.LINKS), self.folder(Stage.PAGES), partitions_of(links))
         pages = FindPages(places, archives, self.config.fetch.max_bytes, functools.partial(AddressJudge, blocked))
-        return self._perform(self._stage(Stage.PAGES, config, inputs), pages)
+        stage = self._stage(Stage.PAGES, config, inputs)
+        with watching.progress(Stage.PAGES, sum(record.bytes for record in archive_files), "bytes"):
+            manifest = self._perform(stage, pages, _found)
+        for damage in manifest["counters"]["damages"]:
+            log.warning("{file}, byte {offset:,}: {what} ({length:,} bytes passed over).".format(**damage))
+        return manifest
 
     def extract_documents(self, links: Manifest, pages: Manifest) -> Manifest:
         """pages/index/, and the archives that it points into -> documents/."""
         section, permutations = self.config.extract, self.config.dedup.permutations
         inputs = [*stages.outputs_of(links, Stage.LINKS), *stages.outputs_of(pages, Stage.PAGES)]
-        config = section.model_dump(mode="json", exclude={"workers"})
+        config = section.model_dump(mode="json", exclude={"workers", "max_crash_share"})
         config |= {"max_bytes": self.config.fetch.max_bytes, "permutations": permutations}
         stage = self._stage(Stage.DOCUMENTS, config, inputs)
-        rules = ExtractRules(
-            languages=section.languages,
-            min_language_score=section.min_language_score,
-            min_words=section.min_words,
-            refuse_low_quality=section.refuse_low_quality,
-            honour_opt_out=section.honour_opt_out,
-        )
         files = PartitionFiles(
             links=self.folder(Stage.LINKS),
             pages=self.folder(Stage.PAGES),
@@ -151,9 +156,11 @@ class Run:
             permutations=permutations,
         )
         every_partition = "Partitions" >> beam.Create(range(partitions_of(links)))
-        documents = ExtractDocuments(files, ReadPage(rules, self.config.fetch.max_bytes), self._limits())
+        documents = ExtractDocuments(files, self._read_page(), self._limits())
         with watching.progress(Stage.DOCUMENTS, pages["counters"].get("fetched", 0), "pages"):
-            return self._perform(stage, every_partition | documents)
+            return self._perform(
+                stage, every_partition | documents, functools.partial(_extracted, section.max_crash_share)
+            )
 
     def find_duplicates(self, links: Manifest, documents: Manifest) -> Manifest:
         """documents/, earlier releases and reference texts -> duplicates/."""
@@ -224,6 +231,14 @@ class Run:
 
         return self._perform_work(stage, write)
 
+    def children(self) -> contextlib.AbstractContextManager[object]:
+        """The children that will extract pages: on this machine they get ready while links and pages are found."""
+        done = storage.exists(storage.join(self.folder(Stage.DOCUMENTS), storage.SUCCESS))
+        if self.dry or done or self.config.runner.name != "direct":
+            return contextlib.nullcontext()
+        task = self._read_page()
+        return lease(task, self._limits(), task.warm_up)
+
     def folder(self, stage: Stage) -> str:
         """A stage's folder."""
         return storage.join(self.config.output, stage)
@@ -233,6 +248,17 @@ class Run:
         return block_lists(
             section.blocked_domains, section.blocked_extensions, section.blocked_subreddits, section.allowed
         )
+
+    def _read_page(self) -> ReadPage:
+        section = self.config.extract
+        rules = ExtractRules(
+            languages=section.languages,
+            min_language_score=section.min_language_score,
+            min_words=section.min_words,
+            refuse_low_quality=section.refuse_low_quality,
+            honour_opt_out=section.honour_opt_out,
+        )
+        return ReadPage(rules, self.config.fetch.max_bytes)
 
     def _limits(self) -> Limits:
         section = self.config.extract
@@ -297,5 +323,22 @@ def _lines(paths: Sequence[str]) -> list[str]:
     return [line for path in paths for line in storage.read_bytes(path).decode(errors="replace").splitlines()]
 
 
+def _extracted(max_crash_share: float, commits: Iterable[Any]) -> Results:
+    found = results.added_up(commits)
+    pages = sum(found.counters.values())
+    lost = sum(found.counters.get(reason, 0) for reason in (Reason.EXTRACTION_CRASH, Reason.EXTRACTION_TIMEOUT))
+    if lost < FEWEST_CRASHES or lost <= max_crash_share * pages:
+        return found
+    fault = (
+        f"{lost:,} of {pages:,} pages crashed or took too long, which points to this machine rather than to them: give "
+        "extract.memory_bytes or extract.deadline_seconds more, or allow it with extract.max_crash_share."
+    )
+    return dataclasses.replace(found, faults=[fault])
+
+
 def _harvested(harvested: Iterable[Any]) -> Results:
-    return Results(*summed_up(harvested))
+    return Results(*harvested_links(harvested))
+
+
+def _found(found: Iterable[Any]) -> Results:
+    return Results(*found_pages(found))

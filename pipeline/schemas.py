@@ -10,7 +10,12 @@ def _column(name: str, kind: pa.DataType, meaning: str, *, nullable: bool = Fals
     return pa.field(name, kind, nullable=nullable, metadata={"comment": meaning})
 
 
-TIME = pa.timestamp("s", tz="UTC")
+TIME = pa.timestamp("ms", tz="UTC")
+"""Parquet has nothing coarser; all times are whole seconds."""
+
+SECONDS = pa.timestamp("s", tz="UTC")
+"""What whole numbers of seconds are cast to on their way to TIME, and back."""
+
 STRINGS = pa.list_(pa.field("element", pa.string(), nullable=False))
 
 SUBMISSION = pa.struct(

@@ -24,7 +24,7 @@ def _links(counters: Counters) -> str:
 
 
 def _pages(counters: Counters) -> str:
-    about_archives = {"archives", "captures", "damaged_bytes", "damaged_places", "fetched"}
+    about_archives = {"archives", "captures", "damaged_bytes", "damaged_places", "damages", "fetched"}
     others = {reason: count for reason, count in counters.items() if reason not in about_archives}
     fetched = counters.get("fetched", 0)
     damaged = counters.get("damaged_places", 0)

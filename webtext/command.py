@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser(name if name in COMMANDS else None)
     parsed, unknown = parser.parse_known_args(arguments)
     logs.set_up(parsed.log_format, verbose=parsed.verbose)
+    signal.signal(signal.SIGINT, _raise_interrupted)
     signal.signal(signal.SIGTERM, _raise_terminated)
     try:
         return int(_module(parsed.command).run(parsed, unknown))
@@ -66,8 +67,15 @@ class Terminated(BaseException):
     """SIGTERM arrived: unwinds like KeyboardInterrupt, so that files and children are left in order."""
 
 
+# Both carry words, since Beam raises what has none again as a RuntimeError.
+
+
+def _raise_interrupted(_signum: int, _frame: types.FrameType | None) -> None:
+    raise KeyboardInterrupt("Ctrl-C")
+
+
 def _raise_terminated(_signum: int, _frame: types.FrameType | None) -> None:
-    raise Terminated
+    raise Terminated("SIGTERM")
 
 
 def _parser(chosen: str | None) -> argparse.ArgumentParser:

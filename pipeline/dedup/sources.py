@@ -139,7 +139,7 @@ def ranks(table: pa.Table, keep: Keep) -> Ranks:
     if keep == "longest":
         found = pc.subtract(limit, table["char_count"])
     elif keep == "earliest":
-        found = table["created_utc"].cast(pa.int64())
+        found = table["created_utc"].cast(schemas.SECONDS).cast(pa.int64())
     else:
         found = pc.subtract(1 << 31, _clipped(table["score"], -(1 << 31), 1 << 31))
     return np.asarray(pc.fill_null(_clipped(found, 0, limit), WORST_RANK).cast(pa.uint32()).to_numpy())

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from pipeline.schemas import TIME
+from pipeline.schemas import SECONDS, TIME
 
 
 class Capture(NamedTuple):
@@ -89,7 +89,7 @@ def rows_table(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
     """Tuples as rows of a table; times are seconds since 1970."""
     columns = list(zip(*rows, strict=True)) or [()] * len(schema)
     arrays = [
-        pa.array(column, pa.int64()).cast(TIME) if field.type == TIME else pa.array(column, field.type)
+        pa.array(column, pa.int64()).cast(SECONDS).cast(TIME) if field.type == TIME else pa.array(column, field.type)
         for column, field in zip(columns, schema, strict=True)
     ]
     return pa.Table.from_arrays(arrays, schema=schema)
@@ -101,6 +101,5 @@ def rows_of(table: pa.Table) -> Iterator[tuple[Any, ...]]:
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:
-    # Parquet has no seconds: what was written as TIME is read as milliseconds.
-    seconds = column.cast(TIME).cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
+    seconds = column.cast(SECONDS).cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
     return list(seconds.to_pylist())

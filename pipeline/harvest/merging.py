@@ -153,7 +153,7 @@ def _submissions(posts: pa.Table) -> pa.StructArray:
 
 
 def _times(seconds: pa.ChunkedArray) -> pa.ChunkedArray:
-    return seconds.cast(pa.timestamp("s", tz="UTC")).cast(schemas.TIME)
+    return seconds.cast(schemas.SECONDS).cast(schemas.TIME)
 
 
 def _refused(links: pa.Table, judge: Callable[[str], Ending | None]) -> pa.Table:
