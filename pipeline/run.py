@@ -80,6 +80,7 @@ def plan(config: CorpusConfig) -> list[str]:
 
 
 def _all_stages(run: "Run") -> None:
+    run.check_inputs()
     with run.children():
         links = run.find_links()
         pages = run.find_pages(links)
@@ -106,13 +107,31 @@ class Run:
     examined: Sequence[FileRecord] = ()
     """The inputs of the last stage that was looked at."""
 
+    def check_inputs(self) -> None:
+        """Look for every file that the config names, so that a typing error costs a second and not a night.
+
+        Raises UserError for the first that is not there.
+        """
+        section = self.config
+        if not section.harvest.dumps and not section.harvest.urls:
+            raise UserError("there are no links to begin with: give harvest.dumps or harvest.urls at least one file.")
+        for key, patterns in [
+            ("harvest.dumps", section.harvest.dumps),
+            ("harvest.urls", section.harvest.urls),
+            ("fetch.archives", section.fetch.archives),
+            ("dedup.references", section.dedup.references),
+            ("dedup.against", self._earlier_releases()),
+            ("publish.takedown", self._takedown_lists()),
+            ("publish.reference_domains", self._reference_domains()),
+        ]:
+            storage.expand(patterns, key)
+        self._block_lists()
+
     def find_links(self) -> Manifest:
         """Posts and lists of URLs -> links/."""
         section = self.config.harvest
         dumps = storage.expand(section.dumps, "harvest.dumps")
         lists = storage.expand(section.urls, "harvest.urls")
-        if not dumps and not lists:
-            raise UserError("there are no links to begin with: give harvest.dumps or harvest.urls at least one file.")
         inputs = self._examine([*dumps, *lists])
         partitions = partitions_for(sum(record.bytes for record in inputs))
         blocked = self._block_lists()
@@ -166,9 +185,8 @@ class Run:
         """documents/, earlier releases and reference texts -> duplicates/."""
         section = self.config.dedup
         reference_files = storage.expand(section.references, "dedup.references")
-        earlier = [storage.join(folder, storage.MANIFEST) for folder in section.against]
         inputs = [
-            *self._examine([*reference_files, *storage.expand(earlier, "dedup.against")]),
+            *self._examine([*reference_files, *self._earlier_releases()]),
             *stages.outputs_of(documents, Stage.DOCUMENTS),
         ]
         stage = self._stage(Stage.DUPLICATES, section.model_dump(mode="json", exclude={"references"}), inputs)
@@ -195,10 +213,9 @@ class Run:
     def publish(self, links: Manifest, pages: Manifest, documents: Manifest, duplicates: Manifest) -> Manifest:
         """Everything -> corpus/, the release."""
         section = self.config.publish
-        takedown = storage.expand([section.takedown] if section.takedown else [], "publish.takedown")
-        domains = [section.reference_domains] if section.reference_domains else []
+        takedown = self._takedown_lists()
         inputs = [
-            *self._examine([*takedown, *storage.expand(domains, "publish.reference_domains")]),
+            *self._examine([*takedown, *self._reference_domains()]),
             *stages.outputs_of(links, Stage.LINKS),
             *stages.outputs_of(pages, Stage.PAGES),
             *stages.outputs_of(documents, Stage.DOCUMENTS),
@@ -248,6 +265,16 @@ class Run:
         return block_lists(
             section.blocked_domains, section.blocked_extensions, section.blocked_subreddits, section.allowed
         )
+
+    def _earlier_releases(self) -> list[str]:
+        """The manifests that stand for them."""
+        return [storage.join(folder, storage.MANIFEST) for folder in self.config.dedup.against]
+
+    def _takedown_lists(self) -> list[str]:
+        return [self.config.publish.takedown] if self.config.publish.takedown else []
+
+    def _reference_domains(self) -> list[str]:
+        return [self.config.publish.reference_domains] if self.config.publish.reference_domains else []
 
     def _read_page(self) -> ReadPage:
         section = self.config.extract

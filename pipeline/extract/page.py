@@ -102,7 +102,7 @@ def _judged(text: str, title: str, promise: float, rules: ExtractRules) -> Extra
     if not _wanted(language, rules):
         return dropped(Reason.OTHER_LANGUAGE, f"{language.code} {language.score:.2f}")
     if rules.refuse_low_quality:
-        rule = low_quality(text, title)
+        rule = low_quality(text, title, language.code)
         if rule:
             return dropped(Reason.LOW_QUALITY, rule)
     return Extracted(text, title, language.code, round(language.score, 4), words, round(promise, 4))

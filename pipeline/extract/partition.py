@@ -1,5 +1,6 @@
 """One partition of the documents stage as plain tables: which pages to read, and what their texts become."""
 
+import builtins
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from pipeline.extract.task import Text
 from pipeline.ledger import Ending, Reason, Stage, failed
 from pipeline.sandbox import Crashed, Done, Raised, TimedOut, Verdict
 from pipeline.tables import require_schema, sorted_by
+from webtext.errors import UserError
 
 FETCHED = "fetched"
 
@@ -60,7 +62,10 @@ class OpenPartition:
 
 
 def ending_of(verdict: Verdict[Text | Ending]) -> Text | Ending:
-    """What a sandbox's verdict means for a page. Equal causes give equal words: they go into data."""
+    """What a sandbox's verdict means for a page. Equal causes give equal words: they go into data.
+
+    Raises UserError for what no page can cause, since children read no files: the machine is ill, not the page.
+    """
     match verdict:
         case Done(value):
             return value
@@ -68,6 +73,11 @@ def ending_of(verdict: Verdict[Text | Ending]) -> Text | Ending:
             return failed(Reason.EXTRACTION_TIMEOUT, f"more than {deadline_seconds:g} seconds")
         case Crashed(detail):
             return failed(Reason.EXTRACTION_CRASH, detail)
+        case Raised(kind, message) if issubclass(getattr(builtins, kind, Exception), OSError | ImportError):
+            raise UserError(
+                f"a child process cannot work ({kind}: {message}); give the machine what it lacks (space in its folder "
+                "for temporary files, open files) and run the same command again."
+            )
         case Raised(kind, message):
             return failed(Reason.EXTRACTION_CRASH, _MEMORY_ADDRESS.sub("0x...", f"{kind}: {message}"))
 

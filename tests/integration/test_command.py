@@ -130,7 +130,7 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(tmp_path: Path, webtext: We
         (["--set", "fetch.archives=[samples/none*.warc]"], r"fetch\.archives.*none\*\.warc"),
         (["--set", "harvest.dumps=[]", "--set", "harvest.urls=[]"], r"harvest\.dumps.*harvest\.urls"),
         (["--set", "dedup.against=[nowhere]"], r"dedup\.against.*nowhere"),
-        (["--set", "output=README.md/run"], "cannot write README.md"),
+        (["--set", "output=LICENSE/run"], "cannot write LICENSE"),
     ],
 )
 def test_bad_input_costs_one_sentence_and_exit_code_2(

@@ -21,6 +21,7 @@ from pipeline.extract.partition import (
 from pipeline.extract.task import Text, counted
 from pipeline.ledger import Ending, Reason, dropped, failed
 from pipeline.sandbox import Crashed, Done, Raised, TimedOut
+from webtext.errors import UserError
 
 WHEN = datetime.datetime(2010, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
 
@@ -148,6 +149,12 @@ def test_what_became_of_the_child_is_said_in_words_that_do_not_change() -> None:
     assert ending_of(TimedOut(2.5)) == failed(Reason.EXTRACTION_TIMEOUT, "more than 2.5 seconds")
     assert ending_of(Crashed("SIGSEGV", "Thread 0x00007f")) == failed(Reason.EXTRACTION_CRASH, "SIGSEGV")
     assert ending_of(Raised("KeyError", "<x at 0x7fAb12>")) == failed(Reason.EXTRACTION_CRASH, "KeyError: <x at 0x...>")
+
+
+@pytest.mark.parametrize("kind", ["OSError", "FileNotFoundError", "ModuleNotFoundError"])
+def test_an_ill_machine_is_no_fault_of_the_page(kind: str) -> None:
+    with pytest.raises(UserError, match=f"{kind}: No space left"):
+        ending_of(Raised(kind, "No space left on device"))
 
 
 def test_a_partition_is_complete_when_every_page_has_its_answer() -> None:
