@@ -32,7 +32,7 @@ def record(body: str, content_type: str = "text/html; charset=utf-8") -> bytes:
 
 
 def test_a_page_becomes_its_text_with_counts() -> None:
-    text = ReadPage(ExtractRules())(Page(record(ARTICLE), URL))
+    text = ReadPage(ExtractRules(refuse_low_quality=False))(Page(record(ARTICLE), URL))
     assert isinstance(text, Text), text
     assert text.text.startswith("Paragraph 0 of an article")
     assert text.language == "en"

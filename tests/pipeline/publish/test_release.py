@@ -36,7 +36,7 @@ def test_datasets_reads_both_splits(release_folder: Path, rows: dict[str, int], 
     loaded = datasets.load_dataset(str(release_folder), cache_dir=str(tmp_path))
     assert {name: split.num_rows for name, split in loaded.items()} == rows
     assert loaded["train"].features["subreddits"] == datasets.List(datasets.Value("string"))
-    assert loaded["train"].features["created_utc"] == datasets.Value("timestamp[s, tz=UTC]")
+    assert loaded["train"].features["created_utc"] == datasets.Value("timestamp[ms, tz=UTC]")
 
 
 def test_datasets_streams(release_folder: Path, rows: dict[str, int]) -> None:
