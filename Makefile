@@ -34,11 +34,11 @@ $(BIN)/uv: requirements/uv.txt
 	@touch $@
 
 $(VENV)/.corpus: $(BIN)/uv requirements/corpus.txt pyproject.toml
-	$(UV) pip install --quiet --python $(BIN)/python --no-deps -r requirements/corpus.txt -e .
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --no-deps -r requirements/corpus.txt -e .
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.corpus requirements/development.txt
-	$(UV) pip install --quiet --python $(BIN)/python --no-deps -r requirements/development.txt
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --no-deps -r requirements/development.txt
 	@touch $@
 
 .PHONY: corpus
