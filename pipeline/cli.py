@@ -3,9 +3,10 @@
 import argparse
 import logging
 import sys
+import types
 from collections.abc import Sequence
 
-from pipeline import arguments
+from pipeline import arguments, children
 
 EXAMPLES = """\
 examples:
@@ -30,12 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
     """Build the corpus, or tell what would be built."""
     config = arguments.config_of(given)
-    from pipeline import run as corpus  # Beam takes a second to import: not before the config is known to be right
-
     if given.dry_run:
-        sys.stdout.writelines(f"{line}\n" for line in corpus.plan(config))
+        sys.stdout.writelines(f"{line}\n" for line in _stages().plan(config))
         return 0
-    release = corpus.build(config, beam_arguments)
+    with children.ready(config):
+        release = _stages().build(config, beam_arguments)
     sys.stdout.write(f"{release}\n")
     log.info(
         "%-11sopen %s/report.html; look at single links with: webtext inspect --output %s",
@@ -44,3 +44,10 @@ def run(given: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
         config.output,
     )
     return 0
+
+
+def _stages() -> types.ModuleType:
+    """The stages; Beam takes a second to import: not before the config is known to be right and the children load."""
+    from pipeline import run
+
+    return run

@@ -1,6 +1,5 @@
 """From links to release: which stages run, in which order, on what. The only place that knows more than one of them."""
 
-import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -11,14 +10,12 @@ from typing import Any
 
 import apache_beam as beam
 
-from pipeline import locks, results, runners, stages, storage, summaries, watching
+from pipeline import children, locks, results, runners, stages, storage, summaries, watching
 from pipeline.config import CorpusConfig
 from pipeline.dedup.references import PrepareReferences
 from pipeline.dedup.stage import FindDuplicates
 from pipeline.extract.files import PartitionFiles
-from pipeline.extract.page import ExtractRules
 from pipeline.extract.stage import ExtractDocuments
-from pipeline.extract.task import ReadPage
 from pipeline.fetch.stage import FindPages, Places
 from pipeline.fetch.stage import summed_up as found_pages
 from pipeline.harvest.blocklists import AddressJudge, BlockLists, block_lists
@@ -31,7 +28,6 @@ from pipeline.publish.release import ReleaseSettings
 from pipeline.publish.stage import Published, PublishRelease
 from pipeline.publish.takedown import parse
 from pipeline.results import Results
-from pipeline.sandbox import Limits, lease
 from pipeline.stages import StageRun
 from pipeline.storage import FileRecord
 from webtext.errors import UserError
@@ -81,10 +77,9 @@ def plan(config: CorpusConfig) -> list[str]:
 
 def _all_stages(run: "Run") -> None:
     run.check_inputs()
-    with run.children():
-        links = run.find_links()
-        pages = run.find_pages(links)
-        documents = run.extract_documents(links, pages)
+    links = run.find_links()
+    pages = run.find_pages(links)
+    documents = run.extract_documents(links, pages)
     duplicates = run.find_duplicates(links, documents)
     run.publish(links, pages, documents, duplicates)
 
@@ -175,7 +170,7 @@ class Run:
             permutations=permutations,
         )
         every_partition = "Partitions" >> beam.Create(range(partitions_of(links)))
-        documents = ExtractDocuments(files, self._read_page(), self._limits())
+        documents = ExtractDocuments(files, children.read_page(self.config), children.limits(self.config))
         with watching.progress(Stage.DOCUMENTS, pages["counters"].get("fetched", 0), "pages"):
             return self._perform(
                 stage, every_partition | documents, functools.partial(_extracted, section.max_crash_share)
@@ -248,14 +243,6 @@ class Run:
 
         return self._perform_work(stage, write)
 
-    def children(self) -> contextlib.AbstractContextManager[object]:
-        """The children that will extract pages: on this machine they get ready while links and pages are found."""
-        done = storage.exists(storage.join(self.folder(Stage.DOCUMENTS), storage.SUCCESS))
-        if self.dry or done or self.config.runner.name != "direct":
-            return contextlib.nullcontext()
-        task = self._read_page()
-        return lease(task, self._limits(), task.warm_up)
-
     def folder(self, stage: Stage) -> str:
         """A stage's folder."""
         return storage.join(self.config.output, stage)
@@ -275,22 +262,6 @@ class Run:
 
     def _reference_domains(self) -> list[str]:
         return [self.config.publish.reference_domains] if self.config.publish.reference_domains else []
-
-    def _read_page(self) -> ReadPage:
-        section = self.config.extract
-        rules = ExtractRules(
-            languages=section.languages,
-            min_language_score=section.min_language_score,
-            min_words=section.min_words,
-            refuse_low_quality=section.refuse_low_quality,
-            honour_opt_out=section.honour_opt_out,
-        )
-        return ReadPage(rules, self.config.fetch.max_bytes)
-
-    def _limits(self) -> Limits:
-        section = self.config.extract
-        limits = Limits(deadline_seconds=section.deadline_seconds, memory_bytes=section.memory_bytes)
-        return dataclasses.replace(limits, workers=section.workers) if section.workers else limits
 
     def _examine(self, paths: Sequence[str]) -> list[FileRecord]:
         return stages.examine(paths, self.config.output, remember=not self.dry)

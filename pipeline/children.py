@@ -1,0 +1,44 @@
+"""The child processes that extract pages, started before all else: while they load, Beam does, and links are found."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+
+from pipeline import storage
+from pipeline.config import CorpusConfig
+from pipeline.extract.page import ExtractRules
+from pipeline.extract.task import ReadPage
+from pipeline.ledger import Stage
+from pipeline.sandbox import Limits, lease
+
+
+@contextlib.contextmanager
+def ready(config: CorpusConfig) -> Iterator[None]:
+    """Have the children ready for the stage `documents`, where it runs in this process and is not finished."""
+    done = storage.exists(storage.join(config.output, Stage.DOCUMENTS, storage.SUCCESS))
+    if done or config.runner.name != "direct":
+        yield
+        return
+    task = read_page(config)
+    with lease(task, limits(config), task.warm_up):
+        yield
+
+
+def read_page(config: CorpusConfig) -> ReadPage:
+    """What a child does with a page."""
+    section = config.extract
+    rules = ExtractRules(
+        languages=section.languages,
+        min_language_score=section.min_language_score,
+        min_words=section.min_words,
+        refuse_low_quality=section.refuse_low_quality,
+        honour_opt_out=section.honour_opt_out,
+    )
+    return ReadPage(rules, config.fetch.max_bytes)
+
+
+def limits(config: CorpusConfig) -> Limits:
+    """How many children, and what each may use."""
+    section = config.extract
+    found = Limits(deadline_seconds=section.deadline_seconds, memory_bytes=section.memory_bytes)
+    return dataclasses.replace(found, workers=section.workers) if section.workers else found
