@@ -6,6 +6,7 @@ name, but there an upload appears whole or not at all, which is the same promise
 
 import contextlib
 import dataclasses
+import fnmatch
 import hashlib
 import io
 import os
@@ -56,6 +57,18 @@ def exists(path: str) -> bool:
     return bool(filesystem.exists(location))
 
 
+def same_place(one: str, other: str) -> bool:
+    """Whether two paths lead to the same file or folder, however they are spelt."""
+    return _place(one) == _place(other)
+
+
+def _place(path: str) -> str:
+    filesystem, location = fsspec.core.url_to_fs(path)
+    if isinstance(filesystem, LocalFileSystem):
+        return os.path.realpath(location)
+    return str(filesystem.unstrip_protocol(location))
+
+
 def expand(patterns: Sequence[str], key: str) -> list[str]:
     """The files that globs match, sorted, each once.
 
@@ -83,9 +96,20 @@ def _like(pattern: str, filesystem: Any, path: str) -> str:
 
 def list_parts(folder: str) -> list[str]:
     """The `part-*.parquet` files of a folder, sorted; none when the folder is absent."""
+    return list_files(folder, "part-*.parquet")
+
+
+def list_files(folder: str, pattern: str) -> list[str]:
+    """What lies in a folder and has a name like `pattern`, sorted; nothing when the folder is absent.
+
+    Only the name is a pattern: a folder may be called `[2017]`.
+    """
     filesystem, location = fsspec.core.url_to_fs(folder)
-    found = filesystem.glob(join(location, "part-*.parquet"))
-    return [join(folder, posixpath.basename(path)) for path in sorted(found)]
+    try:
+        found = filesystem.ls(location, detail=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [join(folder, name) for name in sorted(fnmatch.filter(map(posixpath.basename, found), pattern))]
 
 
 def size(path: str) -> int:
@@ -208,5 +232,6 @@ def remove(path: str) -> None:
 def remove_temporaries(folder: str) -> None:
     """Remove what a killed run left half written below a folder."""
     filesystem, location = fsspec.core.url_to_fs(folder)
-    for path in filesystem.glob(join(location, "**", f"{TEMPORARY_PREFIX}*")):
-        filesystem.rm(path)
+    for path in filesystem.find(location):
+        if posixpath.basename(path).startswith(TEMPORARY_PREFIX):
+            filesystem.rm(path)

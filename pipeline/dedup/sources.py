@@ -83,8 +83,7 @@ def release_parts(folder: str, permutations: int) -> list[Part]:
     Raises UserError when the folder is no release or its signatures cannot be compared with this run's.
     """
     signatures = storage.list_parts(storage.join(folder, "signatures"))
-    filesystem, location = fsspec.core.url_to_fs(storage.join(folder, "data"))
-    data = [storage.join(folder, "data", path.rsplit("/", 1)[-1]) for path in filesystem.glob(f"{location}/*.parquet")]
+    data = storage.list_files(storage.join(folder, "data"), "*.parquet")
     if not signatures or not data:
         raise UserError(
             f"dedup.against: {folder} is not a release (it needs signatures/part-*.parquet and data/*.parquet);"
@@ -96,7 +95,7 @@ def release_parts(folder: str, permutations: int) -> list[Part]:
             f"dedup.against: the signatures of {folder} have {kind.byte_width // 4} permutations, this run's have"
             f" {permutations}; set dedup.permutations to {kind.byte_width // 4}."
         )
-    parts = [Part(path, tuple(sorted(data)), Standing.RELEASE, folder) for path in signatures]
+    parts = [Part(path, tuple(data), Standing.RELEASE, folder) for path in signatures]
     if not _made_alike(parts, permutations):
         raise UserError(
             f"dedup.against: the signatures of {folder} are not those that this version of webtext makes of its"

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-import fsspec.core
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -65,9 +64,7 @@ def links(run: str, partition: int, columns: Sequence[str]) -> pa.Table:
 
 def shard_files(run: str) -> list[str]:
     """The release's data files, sorted; none before it is cut."""
-    folder = storage.join(run, Stage.CORPUS, "data")
-    filesystem, location = fsspec.core.url_to_fs(folder)
-    return [storage.join(folder, path.rpartition("/")[2]) for path in sorted(filesystem.glob(f"{location}/*.parquet"))]
+    return storage.list_files(storage.join(run, Stage.CORPUS, "data"), "*.parquet")
 
 
 def documents(run: str, columns: Sequence[str]) -> Iterator[pa.Table]:

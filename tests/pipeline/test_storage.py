@@ -98,6 +98,25 @@ def test_a_glob_that_matches_nothing_names_its_key(tmp_path: Path) -> None:
         storage.expand([f"{tmp_path}/RS_*.zst"], "harvest.dumps")
 
 
+@pytest.mark.parametrize("name", ["runs [2017]", "all *", "what?", "[!a]"])
+def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
+    folder = str(tmp_path / name)
+    assert storage.list_parts(folder) == storage.list_files(folder, "*") == []
+    for file in ("part-00001.parquet", "part-00000.parquet", f"{storage.TEMPORARY_PREFIX}x.1"):
+        storage.write_bytes(folder, file, b"")
+    assert storage.list_parts(folder) == [f"{folder}/part-00000.parquet", f"{folder}/part-00001.parquet"]
+    storage.remove_temporaries(folder)
+    assert len(list(Path(folder).iterdir())) == 2
+
+
+def test_one_place_has_many_names(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    assert storage.same_place(f"{tmp_path}/run/", f"{tmp_path}/link/../run")
+    assert storage.same_place("run/corpus", f"file://{Path.cwd()}/run/corpus")
+    assert storage.same_place("memory://run/", "memory://run")
+    assert not storage.same_place(f"{tmp_path}/run", f"{tmp_path}/run2")
+
+
 def test_what_a_killed_run_left_is_cleared_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     (tmp_path / "below" / f"{storage.TEMPORARY_PREFIX}part.17").touch()
