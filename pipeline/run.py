@@ -13,6 +13,7 @@ import apache_beam as beam
 from pipeline import children, locks, results, runners, stages, storage, summaries, watching
 from pipeline.config import CorpusConfig
 from pipeline.dedup.references import PrepareReferences
+from pipeline.dedup.sources import release_parts
 from pipeline.dedup.stage import FindDuplicates
 from pipeline.extract.files import PartitionFiles
 from pipeline.extract.stage import ExtractDocuments
@@ -115,11 +116,11 @@ class Run:
             ("harvest.urls", section.harvest.urls),
             ("fetch.archives", section.fetch.archives),
             ("dedup.references", section.dedup.references),
-            ("dedup.against", self._earlier_releases()),
             ("publish.takedown", self._takedown_lists()),
             ("publish.reference_domains", self._reference_domains()),
         ]:
             storage.expand(patterns, key)
+        self._check_earlier_releases()
         self._block_lists()
 
     def find_links(self) -> Manifest:
@@ -252,6 +253,17 @@ class Run:
         return block_lists(
             section.blocked_domains, section.blocked_extensions, section.blocked_subreddits, section.allowed
         )
+
+    def _check_earlier_releases(self) -> None:
+        for folder in self.config.dedup.against:
+            release_parts(folder, self.config.dedup.permutations)
+            if not storage.exists(storage.join(folder, storage.MANIFEST)):
+                raise UserError(f"dedup.against: {folder} is not whole, it has no manifest; let its run end first.")
+            if storage.same_place(folder, self.folder(Stage.CORPUS)):
+                raise UserError(
+                    f"dedup.against: {folder} is this run's own release, which would be replaced; give the new one "
+                    "another output."
+                )
 
     def _earlier_releases(self) -> list[str]:
         """The manifests that stand for them."""
