@@ -1,7 +1,7 @@
 """What was read from each file and what became of it. Tallies are data, not metrics: a repeated bundle counts once."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pipeline.harvest.submissions import SubmissionReason
@@ -10,6 +10,8 @@ USELESS_AVERAGE = 2.5
 """Below it a month's scores were recorded before votes came in. The lowest average of a good month is 3.81 (2006-09);
 those of 2023-08 to 2023-10 are 1.0 and that of 2024-03 is 1.96."""
 ENOUGH_SCORES = 1000
+
+_NO_POST = (SubmissionReason.BAD_JSON, SubmissionReason.NOT_A_SUBMISSION, SubmissionReason.LINE_TOO_LONG)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +53,7 @@ def added(tallies: Iterable[Tally]) -> list[Tally]:
 
 def warnings(tally: Tally) -> list[str]:
     """What a person should know of a source, a sentence each."""
-    found = list(tally.troubles)
+    found = [*tally.troubles, *_of_another_kind(tally)]
     if tally.scores >= ENOUGH_SCORES and tally.score_sum < USELESS_AVERAGE * tally.scores:
         average = tally.score_sum / tally.scores
         found.append(
@@ -59,6 +61,16 @@ def warnings(tally: Tally) -> list[str]:
             "voted, and hardly a post reaches any karma; take this month from another source."
         )
     return found
+
+
+def _of_another_kind(tally: Tally) -> Iterator[str]:
+    """What to say of a file in which nothing is what was expected of it."""
+    if not tally.lines:
+        yield f"{tally.source}: nothing is in it; get the file anew or leave it out."
+    elif tally.lines == sum(tally.reasons.get(reason, 0) for reason in _NO_POST):
+        yield f"{tally.source}: not one of its {tally.lines:,} lines is a post; harvest.dumps takes submissions (RS_*)."
+    elif tally.lines == tally.reasons.get(SubmissionReason.BAD_URL) and not tally.scores:
+        yield f"{tally.source}: not one of its {tally.lines:,} lines is an address; harvest.urls takes one URL a line."
 
 
 def counters(tallies: Iterable[Tally]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def test_tallies_of_a_source_are_added() -> None:
     [(1000, 1010, True), (1000, 2500, False), (999, 0, False), (0, 0, False), (1000, -5, True)],
 )
 def test_a_month_of_useless_scores_is_told(scores: int, score_sum: int, warned: bool) -> None:
-    found = warnings(Tally("RS_2023-08.zst", scores=scores, score_sum=score_sum))
+    found = warnings(Tally("RS_2023-08.zst", 2000, scores=scores, score_sum=score_sum))
     assert [sentence.startswith("RS_2023-08.zst: ") for sentence in found] == [True] * warned
 
 
@@ -33,7 +33,28 @@ def test_real_months_that_deserve_a_warning_get_one() -> None:
     good = {"2006-09": 3.81, "2008-05": 4.63, "2005-08": 4.71, "2023-07": 10.2, "2017-06": 50.52}
     for averages, warned in ((bad, True), (good, False)):
         for month, average in averages.items():
-            assert bool(warnings(Tally(month, scores=10_000, score_sum=int(average * 10_000)))) is warned, month
+            assert bool(warnings(Tally(month, 20_000, scores=10_000, score_sum=int(average * 10_000)))) is warned, month
+
+
+@pytest.mark.parametrize(
+    ("tally", "words"),
+    [
+        (Tally("RS", 0), "nothing is in it"),
+        (Tally("RC", 9, {"not_a_submission": 8, "bad_json": 1}), "not one of its 9 lines is a post"),
+        (Tally("noise", 3, {"bad_json": 2, "line_too_long": 1}), "not one of its 3 lines is a post"),
+        (Tally("list", 3, {"bad_url": 3}), "not one of its 3 lines is an address"),
+    ],
+)
+def test_a_file_of_another_kind_is_told(tally: Tally, words: str) -> None:
+    (sentence,) = warnings(tally)
+    assert sentence.startswith(f"{tally.source}: {words}")
+
+
+@pytest.mark.parametrize(
+    "reasons", [{"bad_json": 99, "self_post": 1}, {"bad_url": 99, "linked": 1}, {"truncated": 1}, {"self_post": 100}]
+)
+def test_a_file_with_little_of_use_is_not_told(reasons: dict[str, int]) -> None:
+    assert warnings(Tally("RS", sum(reasons.values()), reasons)) == []
 
 
 def test_counters() -> None:
