@@ -190,12 +190,17 @@ class Blocks:
 
 def parse(html: str) -> Any:
     """The page's tree, or None where there is no element in it. Nesting beyond 256 levels is not read (libxml2's
-    limit)."""
+    limit).
+
+    Raises MemoryError for a tree that memory does not hold: libxml2 calls that a syntax error.
+    """
     html = _LONG_TAG.sub(_bare_tag, html)
     parser = HTMLParser(collect_ids=False, encoding="utf-8", remove_comments=True, remove_pis=True)
     try:
         return document_fromstring(html.encode("utf-8", "replace"), parser=parser)
-    except (etree.ParserError, etree.XMLSyntaxError, ValueError):
+    except (etree.ParserError, etree.XMLSyntaxError, ValueError) as error:
+        if getattr(error, "code", None) == etree.ErrorTypes.ERR_NO_MEMORY:
+            raise MemoryError from error
         return None
 
 

@@ -57,6 +57,8 @@ def second_opinion(tree: Any) -> str:
     """What trafilatura's fast pass takes for the main text; empty where it finds none or fails."""
     try:
         return trafilatura.extract(tree, fast=True, include_comments=False, deduplicate=False) or ""
+    except MemoryError:
+        raise
     except Exception:  # noqa: BLE001  a page that it cannot read is a page without a second opinion
         return ""
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pipeline.extract.page import ExtractRules
 from pipeline.extract.task import Page, ReadPage, Text, counted
 from pipeline.ledger import Ending, Reason
+from pipeline.sandbox import Crashed, Done, Limits, Sandbox
 
 ARTICLE = "".join(
     f"<p>Paragraph {number} of an article about lighthouses, which people wrote for other people to read at home.</p>"
@@ -63,6 +64,15 @@ def test_the_task_travels_to_children() -> None:
     read = ReadPage(ExtractRules(languages=("de",)), 5)
     assert pickle.loads(pickle.dumps(read)) == read
     read.warm_up()
+
+
+def test_a_page_that_memory_does_not_hold_is_a_crash_and_no_empty_page() -> None:
+    limits = Limits(workers=1, deadline_seconds=60, memory_bytes=400_000_000)
+    reader = ReadPage(ExtractRules())
+    with Sandbox(reader, limits, warm_up=reader.warm_up) as sandbox:
+        found = list(sandbox.map([(0, Page(record("<p>a<p>b" * 1_000_000), URL)), (1, Page(record(ARTICLE), URL))]))
+    assert found[0] == (0, Crashed("memory limit of 400000000 bytes"))
+    assert isinstance(found[1][1], Done), found[1]
 
 
 def test_code_points_that_no_file_can_hold_become_question_marks() -> None:

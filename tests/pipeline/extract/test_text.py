@@ -1,5 +1,6 @@
 """The judge and the cascade: content stays, furniture goes, whatever was read before."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,18 @@ PAGE = (
 def text_of(html: str, doubt: float = 0.85) -> str:
     tree = parse(html)
     return "" if tree is None else main_text(read_blocks(tree), tree, doubt).text
+
+
+@pytest.mark.parametrize(("failure", "is_the_pages"), [(ValueError, True), (MemoryError, False)])
+def test_a_second_opinion_may_fail_but_not_for_want_of_memory(
+    monkeypatch: pytest.MonkeyPatch, failure: type[Exception], is_the_pages: bool
+) -> None:
+    def fail(*_: object, **__: object) -> str:
+        raise failure
+
+    monkeypatch.setattr("trafilatura.extract", fail)
+    with contextlib.nullcontext() if is_the_pages else pytest.raises(failure):
+        assert PARAGRAPH.format(3) in text_of(PAGE, doubt=1.1)
 
 
 @pytest.mark.parametrize("doubt", [0.0, 0.85, 1.1])
