@@ -65,7 +65,7 @@ def same_place(one: str, other: str) -> bool:
 def _place(path: str) -> str:
     filesystem, location = fsspec.core.url_to_fs(path)
     if isinstance(filesystem, LocalFileSystem):
-        return os.path.realpath(location)
+        return str(os.path.realpath(location))
     return str(filesystem.unstrip_protocol(location))
 
 

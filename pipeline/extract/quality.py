@@ -38,6 +38,7 @@ _PHRASE = 5
 _SHORT = 250
 """Words under which a page that speaks of an error is one."""
 _WORD = re.compile(r"\w+")
+_UNSPACED = re.compile("[\u3040-\u9fff\u0e00-\u0eff]+")
 
 
 def low_quality(text: str, title: str, language: str) -> str | None:
@@ -54,7 +55,7 @@ def low_quality(text: str, title: str, language: str) -> str | None:
 def count_words(text: str) -> int:
     r"""Words as `\w+` finds them; a script without spaces counts a word for every two characters (Chinese words
     average 1.5 to 2)."""
-    unspaced = sum("\u3040" <= c <= "\u9fff" or "\u0e00" <= c <= "\u0eff" for c in text)
+    unspaced = 0 if text.isascii() else sum(map(len, _UNSPACED.findall(text)))
     return len(_WORD.findall(text)) + unspaced // 2
 
 

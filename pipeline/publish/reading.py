@@ -1,9 +1,12 @@
 """Parts of a run, read a row group at a time, so that no more than that of the texts is ever in memory."""
 
-from collections.abc import Iterator, Sequence
+import bisect
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
 
 import fsspec.core
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import storage, tables
@@ -29,6 +32,22 @@ def row_groups(
 
     A group at the border holds other ids too. An absent file has no groups.
     """
+    return _groups(path, columns, lambda least, most: least <= last and most >= first)
+
+
+def rows_of(path: str, ids: Collection[str]) -> Iterator[dict[str, Any]]:
+    """A file's rows with these ids; of its row groups only those are read that may hold one, each once."""
+    wanted = sorted(ids)
+    values = pa.array(wanted, pa.string())
+
+    def may_hold(least: str, most: str) -> bool:
+        return bisect.bisect_left(wanted, least) < bisect.bisect_right(wanted, most)
+
+    for group in _groups(path, None, may_hold):
+        yield from group.filter(pc.is_in(group["id"], value_set=values)).to_pylist()
+
+
+def _groups(path: str, columns: Sequence[str] | None, wanted: Callable[[str, str], bool]) -> Iterator[pa.Table]:
     if not storage.exists(path):
         return
     filesystem, location = fsspec.core.url_to_fs(path)
@@ -37,7 +56,7 @@ def row_groups(
         place = parquet.schema_arrow.get_field_index("id")
         for group in range(parquet.num_row_groups):
             ids = parquet.metadata.row_group(group).column(place).statistics if place == 0 else None
-            if ids is None or not ids.has_min_max or (ids.min <= last and ids.max >= first):
+            if ids is None or not ids.has_min_max or wanted(ids.min, ids.max):
                 yield parquet.read_row_group(group, columns=list(columns) if columns is not None else None)
 
 

@@ -76,11 +76,9 @@ def documents(run: str, columns: Sequence[str]) -> Iterator[pa.Table]:
 def rows_by_id(run: str, folder: str, ids: Collection[str], partitions: int) -> dict[str, dict[str, Any]]:
     """The rows of some ids in a partitioned folder, found by the id ranges of files and row groups."""
     found: dict[str, dict[str, Any]] = {}
-    for wanted in sorted(set(ids)):
-        path = storage.join(run, folder, storage.part_name(tables.partition_of(wanted, partitions)))
-        for group in reading.row_groups(path, first=wanted, last=wanted):
-            rows = group.filter(pc.equal(group["id"], wanted)).to_pylist()
-            found.update({row["id"]: row for row in rows})
+    for partition, wanted in _by_range(ids, partitions).items():
+        path = storage.join(run, folder, storage.part_name(partition))
+        found.update((row["id"], row) for row in reading.rows_of(path, wanted))
     return found
 
 
@@ -91,10 +89,16 @@ def documents_by_id(run: str, ids: Collection[str], partitions: int) -> dict[str
     found: dict[str, dict[str, Any]] = {}
     for path in shard_files(run):
         index, count = _shard_number(path)
-        for wanted in sorted(set(ids)):
-            if tables.partition_of(wanted, count) == index:
-                for group in reading.row_groups(path, first=wanted, last=wanted):
-                    found.update({row["id"]: row for row in group.filter(pc.equal(group["id"], wanted)).to_pylist()})
+        wanted = _by_range(ids, count).get(index, [])
+        found.update((row["id"], row) for row in reading.rows_of(path, wanted))
+    return found
+
+
+def _by_range(ids: Collection[str], ranges: int) -> dict[int, list[str]]:
+    """Ids by the range, of so many equal ones, in which they lie."""
+    found: dict[int, list[str]] = {}
+    for wanted in sorted(set(ids)):
+        found.setdefault(tables.partition_of(wanted, ranges), []).append(wanted)
     return found
 
 

@@ -30,6 +30,7 @@ SHOW_STACK = signal.SIGUSR1
 """Makes a child write its stack to stderr, even while it hangs in C code."""
 
 LONGEST_MESSAGE = 2000
+OBJECTS_BETWEEN_COLLECTIONS = 50_000
 _PR_SET_PDEATHSIG = 1
 
 
@@ -90,6 +91,7 @@ def _prepare(requests: BinaryIO, channel: int) -> Callable[[Any], Any] | None:
         return None
     gc.collect()
     gc.freeze()  # what the imports left lives as long as the child: collections need not look at it again
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     _send(channel, READY, b"")
     return task  # type: ignore[no-any-return]
 
