@@ -4,6 +4,7 @@ import argparse
 
 from pipeline.config import CorpusConfig
 from webtext import settings
+from webtext.errors import UserError
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -28,11 +29,18 @@ def config_of(arguments: argparse.Namespace) -> CorpusConfig:
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
-    """`--output`, or the options of a config that has it."""
-    parser.add_argument("--output", metavar="RUN", help="the run directory, finished or not")
+    """The run directory by itself, or the options of a config that has it."""
+    parser.add_argument("run", nargs="?", metavar="RUN", help="the run directory, finished or not")
+    parser.add_argument("--output", metavar="RUN", help="the same")
     add_config(parser)
 
 
 def run_of(arguments: argparse.Namespace) -> str:
-    """The run directory that the options name."""
-    return str(arguments.output or config_of(arguments).output)
+    """The run directory that the options name.
+
+    Raises UserError where they name none.
+    """
+    run = arguments.run or arguments.output
+    if not run and not arguments.config and not arguments.overrides:
+        raise UserError(f"which run? Give its directory: webtext {arguments.command} RUN.")
+    return str(run or config_of(arguments).output)

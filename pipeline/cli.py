@@ -34,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
     """Build the corpus, or tell what would be built."""
     config = arguments.config_of(given)
+    if beam_arguments:
+        _check(beam_arguments)
     if given.dry_run:
         sys.stdout.writelines(f"{line}\n" for line in _stages().plan(config))
         return 0
@@ -41,12 +43,18 @@ def run(given: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
         release = _stages().build(config, beam_arguments)
     sys.stdout.write(f"{release}\n")
     log.info(
-        "%-11sopen %s/report.html; look at single links with: webtext inspect --output %s",
+        "%-11sopen %s/report.html; look at single links with: webtext inspect %s",
         "next",
         release,
         config.output,
     )
     return 0
+
+
+def _check(beam_arguments: Sequence[str]) -> None:
+    from pipeline import runners
+
+    runners.check_arguments(beam_arguments)
 
 
 def _stages() -> types.ModuleType:

@@ -135,10 +135,7 @@ class Run:
         config |= {"block_lists": digest_of(blocked), "partitions": partitions}
         rules = Rules(section.min_karma, section.karma_rule, section.before)
         links = HarvestLinks(dumps, lists, self.folder(Stage.LINKS), partitions, rules, blocked)
-        manifest = self._perform(self._stage(Stage.LINKS, config, inputs), links, _harvested)
-        for sentence in manifest["counters"]["warnings"]:
-            log.warning("%s", sentence)
-        return manifest
+        return self._perform(self._stage(Stage.LINKS, config, inputs), links, _harvested)
 
     def find_pages(self, links: Manifest) -> Manifest:
         """links/ and archives -> pages/index/."""
@@ -151,10 +148,7 @@ class Run:
         pages = FindPages(places, archives, self.config.fetch.max_bytes, functools.partial(AddressJudge, blocked))
         stage = self._stage(Stage.PAGES, config, inputs)
         with watching.progress(Stage.PAGES, sum(record.bytes for record in archive_files), "bytes"):
-            manifest = self._perform(stage, pages, _found)
-        for damage in manifest["counters"]["damages"]:
-            log.warning("{file}, byte {offset:,}: {what} ({length:,} bytes passed over).".format(**damage))
-        return manifest
+            return self._perform(stage, pages, _found)
 
     def extract_documents(self, links: Manifest, pages: Manifest) -> Manifest:
         """pages/index/, and the archives that it points into -> documents/."""
@@ -297,6 +291,9 @@ class Run:
                 raise _WouldRun(Stage(stage.name))
             return done
         manifest = done or stages.perform(stage, work)
+        if not done:
+            for sentence in summaries.warnings(manifest["counters"]):
+                log.warning("%s", sentence)
         log.info("%s%s", summaries.line(stage.name, manifest["counters"]), " [as before]" if done else "")
         return manifest
 

@@ -1,8 +1,10 @@
 """What executes a pipeline: from the config's `runner` to a Beam pipeline, and from its failure to a sentence."""
 
+import contextlib
 import inspect
+import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -54,6 +56,34 @@ def _end_bundles_at_once() -> None:
     signature = inspect.signature(statesampler.StateSampler.__init__)
     if list(signature.parameters)[-1] == "sampling_period_ms":
         statesampler.StateSampler.__init__.__defaults__ = (SAMPLING_PERIOD_MS,)
+
+
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Beam passes over what it does not know in silence; a mistyped option of ours must not vanish so.
+
+    Raises UserError for an argument that is no option of Beam's either.
+    """
+    if not arguments[0].startswith("-"):
+        raise UserError(
+            f"webtext corpus takes no {arguments[0]!r}; everything is an option, see webtext corpus --help."
+        )
+    with _quiet():
+        options = PipelineOptions(list(arguments))
+        known = options.get_all_options(drop_default=True)
+        given = options.get_all_options(drop_default=True, retain_unknown_options=True)
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise UserError(f"neither webtext nor Beam knows --{unknown[0]}; see webtext corpus --help.")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Beam warns of each unknown option when it is asked which there are."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def user_sentence(error: Exception) -> str | None:

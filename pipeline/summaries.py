@@ -15,6 +15,15 @@ def line(stage: str, counters: Counters) -> str:
     return f"{stage:<11}{_SENTENCES[Stage(stage)](counters)}"
 
 
+def warnings(counters: Counters) -> list[str]:
+    """What a person should know of a stage's input, a sentence each."""
+    damages = [
+        "{file}, byte {offset:,}: {what} ({length:,} bytes passed over).".format(**damage)
+        for damage in counters.get("damages", ())
+    ]
+    return [*counters.get("warnings", ()), *damages]
+
+
 def _links(counters: Counters) -> str:
     others = {reason: count for reason, count in counters["submissions_by_reason"].items() if reason != "linked"}
     return (

@@ -1,7 +1,7 @@
 """Configs: YAML and `--set key=value` overrides, checked against a pydantic model; one line explains what is wrong."""
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -34,8 +34,9 @@ def load(model: type[Config], path: str | None, overrides: Sequence[str] = ()) -
     try:
         return model.model_validate(values)
     except pydantic.ValidationError as error:
-        origin = path or "the given settings"
-        raise UserError(f"{origin}: {_explain(model, error)}") from None
+        overridden = {override.partition("=")[0] for override in overrides}
+        sentences = (_sentence(model, details, path, overridden) for details in error.errors(include_url=False))
+        raise UserError(" ".join(sentences)) from None
 
 
 def dump(config: Section) -> dict[str, Any]:
@@ -81,13 +82,14 @@ def _apply(values: dict[str, Any], override: str) -> None:
     values[name] = value
 
 
-def _explain(model: type[Section], error: pydantic.ValidationError) -> str:
-    return " ".join(_sentence(model, details) for details in error.errors(include_url=False))
-
-
-def _sentence(model: type[Section], details: Mapping[str, Any]) -> str:
-    path = [part for part in details["loc"] if isinstance(part, str)]
+def _sentence(model: type[Section], details: Mapping[str, Any], file: str | None, overridden: Collection[str]) -> str:
     key = ".".join(str(part) for part in details["loc"])
+    from_option = file is None or any(key == each or key.startswith(f"{each}.") for each in overridden)
+    return f"{'--set' if from_option else file}: {_problem(model, details, key)}"
+
+
+def _problem(model: type[Section], details: Mapping[str, Any], key: str) -> str:
+    path = [part for part in details["loc"] if isinstance(part, str)]
     if details["type"] == "extra_forbidden":
         known = sorted(_section_at(model, path[:-1]).model_fields)
         close = difflib.get_close_matches(path[-1], known, n=1)

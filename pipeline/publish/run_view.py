@@ -25,13 +25,16 @@ def partition_count(run: str) -> int:
 
 
 def existing(run: str) -> str:
-    """The run itself, when something of one is there.
+    """The run itself, when something of one is there; that of a release, when its folder `corpus` was named.
 
     Raises UserError otherwise.
     """
-    if not partition_count(run):
-        raise UserError(f"no run is in {run}; give the directory that `webtext corpus` wrote, as --output RUN.")
-    return run
+    if partition_count(run):
+        return run
+    parent, _, name = run.rstrip("/").rpartition("/")
+    if name == Stage.CORPUS and partition_count(parent or "."):
+        return parent or "."
+    raise UserError(f"no run is in {run}; give the directory that `webtext corpus` wrote.")
 
 
 def endings(run: str, partition: int) -> pa.Table:

@@ -131,6 +131,8 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(tmp_path: Path, webtext: We
         (["--set", "harvest.dumps=[]", "--set", "harvest.urls=[]"], r"harvest\.dumps.*harvest\.urls"),
         (["--set", "dedup.against=[nowhere]"], r"dedup\.against.*nowhere"),
         (["--set", "output=LICENSE/run"], "cannot write LICENSE"),
+        (["--sett", "harvest.min_karma=5"], "--sett"),
+        (["samples"], "takes no 'samples'"),
     ],
 )
 def test_bad_input_costs_one_sentence_and_exit_code_2(
