@@ -1,6 +1,6 @@
 """The whole command on a small real web, against what is known of its pages: what is kept, how clean, how fast.
 
-    python -m benchmarks.world [--data ../shared/data] [--workers 2]
+    python -m benchmarks.world [--data ../shared/data/world] [--workers 2]
 
 Prints one table. The speed is a ratio: pages per second of the whole command over those of a bare pool of as many
 processes that runs only the extraction on the same pages, in the same run.
@@ -10,10 +10,13 @@ import argparse
 import gzip
 import json
 import multiprocessing
+import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,40 +39,87 @@ DUPLICATES = ("exact_duplicate", "near_duplicate")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parent.parent.parent / "shared" / "data")
+    parser.add_argument("--data", type=Path, default=default_world(), help="the folder world of the real material")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--run", type=Path, help="keep the run here, or look at one that is there already")
+    parser.add_argument(
+        "--copies", type=int, default=0, help="measure the speed on so many copies of each page instead"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         run = arguments.run or Path(temporary) / "run"
-        figures = measure(arguments.data / "world", run, arguments.workers)
+        if arguments.copies:
+            links = enlarge(arguments.data, Path(temporary), arguments.copies)
+            figures = speed(links, run, arguments.workers)
+        else:
+            figures = measure(arguments.data, run, arguments.workers)
     for name, value in figures.items():
         print(f"{name:<64} {value}")
 
 
+def default_world() -> Path:
+    """Where the tests look for it too: below `WEBTEXT_DATA`, or below shared/data beside the checkout."""
+    beside = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+    return Path(os.environ.get("WEBTEXT_DATA") or beside) / "world"
+
+
 def measure(world: Path, run: Path, workers: int) -> dict[str, str]:
     """Run the command and the bare pool, and compare the release with the truth."""
-    figures: dict[str, str] = {}
-    if not (run / "corpus" / "_SUCCESS").exists():
-        seconds, peak = build(world, run, workers)
-        pages = fetched_pages(run)
-        bare = bare_pool(pages, workers)
-        rate, bare_rate = len(pages) / seconds, len(pages) / bare
-        figures["pages extracted"] = f"{len(pages):,}"
-        figures["whole command, pages a second"] = f"{rate:.1f}"
-        figures[f"bare pool of {workers} processes, pages a second"] = f"{bare_rate:.1f}"
-        figures["whole command / bare pool"] = f"{rate / bare_rate:.2f}"
-        figures["peak memory of all processes together, MB"] = f"{peak / 1e6:,.0f}"
-    return figures | quality(world, run)
+    links = {"harvest.dumps": f"{world}/submissions/RS_*.zst", "fetch.archives": f"{world}/pages-*.warc.gz"}
+    done = (run / "corpus" / "_SUCCESS").exists()
+    return ({} if done else speed(links, run, workers)) | quality(world, run)
 
 
-def build(world: Path, run: Path, workers: int) -> tuple[float, int]:
-    """Seconds and peak bytes of `webtext corpus` on the world, started as a user starts it."""
+def speed(links: Mapping[str, str], run: Path, workers: int) -> dict[str, str]:
+    """The whole command against the bare pool."""
+    seconds, peak = build(links, run, workers)
+    pages = fetched_pages(run)
+    rate, bare_rate = len(pages) / seconds, len(pages) / bare_pool(pages, workers)
+    return {
+        "pages extracted": f"{len(pages):,}",
+        "whole command, pages a second": f"{rate:.1f}",
+        f"bare pool of {workers} processes, pages a second": f"{bare_rate:.1f}",
+        "whole command / bare pool": f"{rate / bare_rate:.2f}",
+        "peak memory of all processes together, MB": f"{peak / 1e6:,.0f}",
+    }
+
+
+def enlarge(world: Path, folder: Path, copies: int) -> dict[str, str]:
+    """A larger world, to tell fixed costs from others: each page so many times, under an address of its own."""
+    addresses = []
+    for archive in sorted(world.glob("pages-*.warc.gz")):
+        members = gzip_members(archive.read_bytes())
+        with (folder / archive.name).open("wb") as larger:
+            for member in members:
+                head, blank, body = gzip.decompress(member).partition(b"\r\n\r\n")
+                target = re.search(rb"^WARC-Target-URI: (.*?)\r?$", head, re.MULTILINE)
+                if target is None:
+                    continue
+                for copy in range(copies):
+                    address = target[1].partition(b"#")[0] + (b"&" if b"?" in target[1] else b"?") + b"copy=%d" % copy
+                    addresses.append(address)
+                    renamed = head[: target.start(1)] + address + head[target.end(1) :]
+                    larger.write(gzip.compress(renamed + blank + body, compresslevel=6, mtime=0))
+    (folder / "urls.txt").write_bytes(b"\n".join(addresses))
+    return {"harvest.urls": f"{folder}/urls.txt", "fetch.archives": f"{folder}/pages-*.warc.gz"}
+
+
+def gzip_members(content: bytes) -> Iterator[bytes]:
+    """The members of a gzip file, one after the other."""
+    while content:
+        inflater = zlib.decompressobj(wbits=31)
+        inflater.decompress(content)
+        rest = inflater.unused_data
+        yield content[: len(content) - len(rest)]
+        content = rest
+
+
+def build(links: Mapping[str, str], run: Path, workers: int) -> tuple[float, int]:
+    """Seconds and peak bytes of `webtext corpus`, started as a user starts it."""
     command = [
         str(Path(sys.executable).with_name("webtext")),
         *("corpus", "--config", "configs/corpus/webtext.yaml", "--set", f"output={run}"),
-        *("--set", f'harvest.dumps=["{world}/submissions/RS_*.zst"]'),
-        *("--set", f'fetch.archives=["{world}/pages-*.warc.gz"]'),
+        *(argument for key, pattern in links.items() for argument in ("--set", f'{key}=["{pattern}"]')),
         *("--set", "fetch.live=false", "--set", f"extract.workers={workers}"),
     ]
     began = time.perf_counter()

@@ -291,10 +291,9 @@ class Run:
                 raise _WouldRun(Stage(stage.name))
             return done
         manifest = done or stages.perform(stage, work)
-        if not done:
-            for sentence in summaries.warnings(manifest["counters"]):
-                log.warning("%s", sentence)
         log.info("%s%s", summaries.line(stage.name, manifest["counters"]), " [as before]" if done else "")
+        for sentence in [] if done else summaries.warnings(manifest["counters"]):
+            log.warning("%s", sentence)
         return manifest
 
     def _gather(
