@@ -31,6 +31,7 @@ _SUPERSETS = {"gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "shif
 _TOLERATED = 0.002
 """Share of undecodable characters up to which a declared encoding is still believed: clipped and pasted text is
 common."""
+_BEYOND_ASCII = re.compile("[^\x00-\x7f\ufffd]")
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ud800-\udfff]")
 
 
@@ -139,4 +140,6 @@ def _try(body: bytes, codec: str) -> str | None:
         text = body.decode(codec, "replace")
     except (LookupError, UnicodeError):
         return None
+    if codec == "utf-8" and "\ufffd" in text and not _BEYOND_ASCII.search(text):
+        return None  # not one sign of it is UTF-8: that is another encoding with few signs, not clipped text
     return text if text.count("\ufffd") <= max(2, _TOLERATED * len(text)) else None

@@ -36,6 +36,17 @@ def test_windows_characters_under_a_latin_1_label() -> None:
     assert decode(b"caf\xe9 \x93quoted\x94 \x80", "text/html; charset=ISO-8859-1") == "café “quoted” €"
 
 
+@pytest.mark.parametrize("declared", ["text/html; charset=utf-8", "text/html", ""])
+def test_few_windows_characters_under_a_utf_8_label(declared: str) -> None:
+    words = "An English page has few signs beyond ASCII, and they are in words like these. " * 20
+    assert decode(f"{words}The café called “Noon”.".encode("cp1252"), declared).endswith("The café called “Noon”.")
+
+
+def test_clipped_characters_in_utf_8_do_not_refute_it() -> None:
+    body = "A page about naïve cafés. ".encode() * 40 + b"\xe2\x80 and one sign was cut."
+    assert decode(body, "text/html; charset=utf-8").count("naïve cafés") == 40
+
+
 def test_escape_encodings_are_honoured() -> None:
     assert "日本語" in decode("日本語".encode("iso-2022-jp"), "text/html; charset=iso-2022-jp")
 
