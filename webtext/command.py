@@ -44,23 +44,32 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    name = next((argument for argument in arguments if not argument.startswith("-")), None)
-    parser = _parser(name if name in COMMANDS else None)
-    parsed, unknown = parser.parse_known_args(arguments)
-    logs.set_up(parsed.log_format, verbose=parsed.verbose)
     signal.signal(signal.SIGINT, _raise_interrupted)
     signal.signal(signal.SIGTERM, _raise_terminated)
     try:
-        return int(_module(parsed.command).run(parsed, unknown))
+        return _run(arguments)
     except UserError as error:
         logging.getLogger("webtext").error("%s", error)
         return USER_ERROR
     except KeyboardInterrupt:
-        logging.getLogger("webtext").error("stopped; the same command goes on where this run ended.")
-        return INTERRUPTED
+        return _stopped("stopped", INTERRUPTED)
     except Terminated:
-        logging.getLogger("webtext").error("terminated; the same command goes on where this run ended.")
-        return TERMINATED
+        return _stopped("terminated", TERMINATED)
+
+
+def _run(arguments: list[str]) -> int:
+    name = next((argument for argument in arguments if not argument.startswith("-")), None)
+    parser = _parser(name if name in COMMANDS else None)
+    parsed, unknown = parser.parse_known_args(arguments)
+    logs.set_up(parsed.log_format, verbose=parsed.verbose)
+    return int(_module(parsed.command).run(parsed, unknown))
+
+
+def _stopped(how: str, code: int) -> int:
+    for number in (signal.SIGINT, signal.SIGTERM):  # an impatient second one would kill the process on its way out
+        signal.signal(number, signal.SIG_IGN)
+    logging.getLogger("webtext").error("%s; the same command goes on where this run ended.", how)
+    return code
 
 
 class Terminated(BaseException):
