@@ -96,10 +96,11 @@ def manifest_draft(
     config: Mapping[str, Any],
     software: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The part of the release's manifest that the report shows."""
+    """The part of the release's manifest that the report shows, in the order in which the written manifest has it: a
+    report that is written anew is the same."""
     return {
         "outputs": [dataclasses.asdict(record) for record in sorted(outputs, key=lambda record: record.path)],
-        "counters": dict(counters),
-        "config": dict(config),
-        "software": dict(software),
+        "counters": dict(sorted(counters.items())),
+        "config": dict(sorted(config.items())),
+        "software": dict(sorted(software.items())),
     }
