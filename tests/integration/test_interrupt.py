@@ -52,14 +52,13 @@ def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[str]") 
     [
         (signal.SIGINT, "documents", 130, "stopped; "),
         (signal.SIGTERM, "documents", 143, "terminated; "),
-        (signal.SIGINT, "", 130, "stopped; "),
         (signal.SIGTERM, "corpus", 143, "terminated; "),
     ],
 )
 def test_a_signal_is_one_sentence_and_the_same_command_goes_on(
     tmp_path: Path, webtext: Webtext, sample_run: Path, number: signal.Signals, stage: str, code: int, words: str
 ) -> None:
-    """Sent when the stage has begun; without one, when the run directory has just appeared."""
+    """Sent when the stage has begun."""
     run = tmp_path / "run"
     with begun(run) as process:
         wait_until((run / stage).exists, process)

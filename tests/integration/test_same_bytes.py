@@ -61,7 +61,7 @@ def test_a_run_killed_ten_times_ends_with_the_same_bytes(tmp_path: Path, webtext
             stderr=subprocess.DEVNULL,
         )
         try:
-            process.wait(timeout=dice.uniform(0.8, 6.0))
+            process.wait(timeout=dice.uniform(0.4, 1.8))
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
