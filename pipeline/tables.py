@@ -4,13 +4,14 @@ A shuffle that moves one element a row costs the local runner about a kilobyte a
 costs the table. So every GroupByKey of the pipeline has partition numbers for keys and packed tables for values.
 """
 
+import binascii
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+ID_DIGITS = 32
 ID_PREFIX_DIGITS = 8
 ID_PREFIX_SPAN = 1 << 4 * ID_PREFIX_DIGITS
 
@@ -22,22 +23,44 @@ def partition_of(link_id: str, partitions: int) -> int:
 
 def partitions_of(ids: pa.Array | pa.ChunkedArray, partitions: int) -> npt.NDArray[np.int64]:
     """`partition_of` for a whole column; returns int64 of the same length."""
-    prefixes = pc.utf8_slice_codeunits(ids, 0, ID_PREFIX_DIGITS).to_pylist()
-    values = np.array([int(prefix, 16) for prefix in prefixes], dtype=np.uint64)
-    return (values * np.uint64(partitions) // np.uint64(ID_PREFIX_SPAN)).astype(np.int64)
+    return ranges_of(id_bits(ids), partitions)
+
+
+def ranges_of(prefixes: npt.NDArray[np.uint32], ranges: int) -> npt.NDArray[np.int64]:
+    """`partition_of` for ids of which only the first 32 bits are at hand."""
+    return (prefixes.astype(np.uint64) * np.uint64(ranges) // np.uint64(ID_PREFIX_SPAN)).astype(np.int64)
+
+
+def id_bits(ids: pa.Array | pa.ChunkedArray, start: int = 0) -> npt.NDArray[np.uint32]:
+    """32 bits of each id: those of the eight hex digits from `start`, an even number."""
+    first = start // 2
+    return np.ascontiguousarray(id_bytes(ids)[:, first : first + 4]).view(">u4").reshape(-1).astype(np.uint32)
+
+
+def id_bytes(ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.uint8]:
+    """Ids (32 hex digits) as what they stand for: an array of shape (ids, 16)."""
+    array = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
+    digits = array.cast(pa.binary()).cast(pa.binary(ID_DIGITS))
+    start, end = digits.offset * ID_DIGITS, (digits.offset + len(digits)) * ID_DIGITS
+    raw = binascii.unhexlify(memoryview(digits.buffers()[1] or b"")[start:end])
+    return np.frombuffer(raw, np.uint8).reshape(-1, ID_DIGITS // 2)
 
 
 def split(table: pa.Table, partitions: int, by: str = "id") -> Iterator[tuple[int, pa.Table]]:
     """Cut a table into the partitions of its ids: (partition, rows) in ascending order, empty ones left out."""
+    yield from groups(table, partitions_of(table[by], partitions))
+
+
+def groups(table: pa.Table, keys: npt.NDArray[np.int64]) -> Iterator[tuple[int, pa.Table]]:
+    """Cut a table by one key a row: (key, rows) in ascending order; rows keep their order."""
     if not table.num_rows:
         return
-    where = partitions_of(table[by], partitions)
-    order = np.argsort(where, kind="stable")
-    present, starts = np.unique(where[order], return_index=True)
+    order = np.argsort(keys, kind="stable")
+    present, starts = np.unique(keys[order], return_index=True)
     ordered = table.take(pa.array(order))
     ends = [*starts[1:].tolist(), table.num_rows]
-    for partition, start, end in zip(present.tolist(), starts.tolist(), ends, strict=True):
-        yield partition, ordered.slice(start, end - start)
+    for key, start, end in zip(present.tolist(), starts.tolist(), ends, strict=True):
+        yield key, ordered.slice(start, end - start)
 
 
 def pack(table: pa.Table) -> bytes:

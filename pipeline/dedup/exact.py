@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipeline import tables
 from pipeline.dedup.candidates import in_company
 from pipeline.dedup.sources import Ordinals, Ranks, Standing
 
@@ -44,5 +45,4 @@ def content_keys(hashes: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.uint64]:
 
 def link_keys(ids: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.uint64]:
     """A column of ids (32 hex digits) as (documents, 2) keys."""
-    raw = bytes.fromhex("".join(ids.to_pylist()))
-    return np.frombuffer(raw, dtype=">u8").astype(np.uint64).reshape(-1, 2)
+    return tables.id_bytes(ids).view(">u8").astype(np.uint64)

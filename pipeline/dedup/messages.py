@@ -77,19 +77,8 @@ def by_part(columns: pa.Table, name: str) -> Iterator[tuple[int, bytes]]:
 
 def by_key(columns: pa.Table, keys: npt.NDArray[np.int64]) -> Iterator[tuple[int, bytes]]:
     """Cut a table by one key a row: (key, message) in ascending order; rows keep their order."""
-    for key, group in groups(columns, keys):
+    for key, group in tables.groups(columns, keys):
         yield key, tables.pack(group)
-
-
-def groups(columns: pa.Table, keys: npt.NDArray[np.int64]) -> Iterator[tuple[int, pa.Table]]:
-    """`by_key` before packing."""
-    if not len(keys):
-        return
-    order = np.argsort(keys, kind="stable")
-    present, starts = np.unique(keys[order], return_index=True)
-    ordered = columns.take(pa.array(order))
-    for key, start, end in zip(present.tolist(), starts, [*starts[1:], len(keys)], strict=True):
-        yield key, ordered.slice(start, end - start)
 
 
 def to_followers(
@@ -100,7 +89,7 @@ def to_followers(
     The column is a dictionary, so that a value goes once to each part that needs it.
     """
     placed = pairs.append_column(name, pa.array(places))
-    for part, group in groups(placed, parts_of(pairs["follower"].to_numpy())):
+    for part, group in tables.groups(placed, parts_of(pairs["follower"].to_numpy())):
         used, indices = np.unique(group[name].to_numpy(), return_inverse=True)
         column = pa.DictionaryArray.from_arrays(pa.array(indices.astype(np.int32)), values.take(pa.array(used)))
         yield part, tables.pack(group.set_column(group.num_columns - 1, name, column))

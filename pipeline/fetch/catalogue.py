@@ -19,7 +19,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import progress, storage
+from pipeline import progress, storage, tables
 from pipeline.fetch.captures import CAPTURES, Capture, Damage, captures_table
 from pipeline.fetch.scan import scan
 from pipeline.ledger import Stage
@@ -35,7 +35,6 @@ TOLD_DAMAGES = 100
 _DAMAGES = b"damages"
 _COUNTS = b"counts"
 _PREFIX_DIGITS = 16
-_ID_DIGITS = 32
 
 
 class IdSet:
@@ -71,13 +70,7 @@ class IdSet:
 
 
 def _prefixes(ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.uint64]:
-    array = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
-    fixed = array.cast(pa.binary()).cast(pa.binary(_ID_DIGITS))
-    digits = np.frombuffer(fixed.buffers()[1], np.uint8).reshape(-1, _ID_DIGITS)
-    digits = digits[fixed.offset : fixed.offset + len(fixed), :_PREFIX_DIGITS]
-    values = np.where(digits <= ord("9"), digits - ord("0"), digits - (ord("a") - 10)).astype(np.uint8)
-    packed = np.ascontiguousarray(values[:, 0::2] << 4 | values[:, 1::2])
-    return packed.view(">u8").reshape(-1).astype(np.uint64)
+    return tables.id_bytes(ids).view(">u8")[:, 0].astype(np.uint64)
 
 
 @dataclasses.dataclass(frozen=True)

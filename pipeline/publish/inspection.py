@@ -14,7 +14,7 @@ import rich.console
 import rich.table
 import rich.text
 
-from pipeline import arguments, schemas, storage, urls
+from pipeline import arguments, schemas, storage, tables, urls
 from pipeline.ledger import Outcome, Reason, Stage
 from pipeline.publish import differences, reading, run_view, samples
 from pipeline.publish.samples import LinkView, Pair, Wish
@@ -80,7 +80,7 @@ def detail(run: str, id_or_url: str) -> LinkDetail:
 
 
 def _ending(run: str, id: str, partitions: int) -> dict[str, Any] | None:  # noqa: A002 - it is the column's name
-    ledger = run_view.endings(run, int(id[:8], 16) * partitions >> 32)
+    ledger = run_view.endings(run, tables.partition_of(id, partitions))
     rows = ledger.filter(pc.equal(ledger["id"], id)).to_pylist()
     return dict(rows[0]) if rows else None
 

@@ -8,7 +8,6 @@ import math
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline import tables
 
@@ -19,7 +18,6 @@ SPLITS = (TRAIN, VALIDATION)
 FILE_BYTES_PER_TEXT_BYTE = 0.39
 """What zstd leaves of English web text in Parquet, all columns together; measured on 7 MB of extracted pages."""
 
-ID_DIGITS = 32
 _DIGITS = tables.ID_PREFIX_DIGITS
 _SPAN = tables.ID_PREFIX_SPAN
 
@@ -34,37 +32,21 @@ def split_of(id: str, validation_fraction: float) -> str:  # noqa: A002 - it is 
 
 def in_validation(ids: pa.Array | pa.ChunkedArray, validation_fraction: float) -> np.ndarray:
     """`split_of` for a whole column; returns bool of the same length."""
-    return bits(ids, ID_DIGITS - _DIGITS) < validation_fraction * _SPAN
-
-
-def prefixes(ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """The first 32 bits of each id, uint32: what its shard follows from."""
-    return bits(ids, 0)
-
-
-def bits(ids: pa.Array | pa.ChunkedArray, start: int) -> np.ndarray:
-    """32 bits of each id, uint32: those of the eight hex digits from `start`."""
-    digits = pc.utf8_slice_codeunits(ids, start, start + _DIGITS).to_pylist()
-    return np.frombuffer(bytes.fromhex("".join(digits)), dtype=">u4").astype(np.uint32)
+    return tables.id_bits(ids, tables.ID_DIGITS - _DIGITS) < validation_fraction * _SPAN
 
 
 def shard_count(present: np.ndarray, text_bytes: int, shard_bytes: int) -> int:
     """How many shards a split gets: about `shard_bytes` each on disk, and none of them empty unless all are.
 
-    present: the `prefixes` of the split's documents, in any order.
+    present: the first 32 bits (`tables.id_bits`) of the ids of the split's documents, in any order.
     text_bytes: UTF-8 bytes of their texts.
     Always at least 1: a split without documents is one file without rows, so that the release opens.
     """
     wanted = math.ceil(text_bytes * FILE_BYTES_PER_TEXT_BYTE / shard_bytes)
     count = max(1, min(wanted, len(present)))
-    while count > 1 and len(np.unique(shards_of(present, count))) < count:
+    while count > 1 and len(np.unique(tables.ranges_of(present, count))) < count:
         count = count * 9 // 10
     return count
-
-
-def shards_of(present: np.ndarray, count: int) -> np.ndarray:
-    """The shard of each of some `prefixes`, from 0, when there are `count`; as `tables.partition_of` has it."""
-    return (present.astype(np.uint64) * np.uint64(count) >> np.uint64(32)).astype(np.int64)
 
 
 def prefix_range(index: int, count: int) -> tuple[int, int]:

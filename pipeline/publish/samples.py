@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import schemas, urls
+from pipeline import schemas, tables, urls
 from pipeline.ledger import Stage
-from pipeline.publish import placement, run_view
+from pipeline.publish import run_view
 
 LOT_DIGIT = 12
 
@@ -111,7 +111,7 @@ def draw(rows: pa.Table, count: int, seed: int) -> pa.Table:
     The lot of an id is bits of it that neither split nor shard follow from, mixed with the seed.
     """
     key = int.from_bytes(hashlib.blake2b(str(seed).encode(), digest_size=4).digest())
-    lots = placement.bits(rows["id"], LOT_DIGIT) ^ np.uint32(key)
+    lots = tables.id_bits(rows["id"], LOT_DIGIT) ^ np.uint32(key)
     if len(lots) > count > 0:
         near = np.flatnonzero(lots <= np.partition(lots, count - 1)[count - 1])
         rows, lots = rows.take(pa.array(near)), lots[near]

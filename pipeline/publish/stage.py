@@ -36,7 +36,7 @@ class Published:
 
 @dataclasses.dataclass(frozen=True)
 class SplitSize:
-    """A partition's share of one split: UTF-8 bytes of the texts, and `placement.prefixes` of its documents, packed."""
+    """A partition's share of one split: UTF-8 bytes of the texts, and `tables.id_bits` of its documents, packed."""
 
     split: str
     text_bytes: int
@@ -151,7 +151,7 @@ def _sizes(documents: str, ledger: pa.Table) -> list[SplitSize]:
         for split, ids in kept.items():
             texts = group["text"].filter(pc.is_in(group["id"], value_set=ids))
             text_bytes[split] += pc.sum(pc.binary_length(texts)).as_py() or 0
-    return [SplitSize(split, text_bytes[split], placement.prefixes(ids).tobytes()) for split, ids in kept.items()]
+    return [SplitSize(split, text_bytes[split], tables.id_bits(ids).tobytes()) for split, ids in kept.items()]
 
 
 def _plan(shard_bytes: int, sizes: Iterable[SplitSize]) -> list[Shard]:
@@ -195,4 +195,4 @@ def _documents_of_shard(run: str, partition: int, shard: Shard) -> Iterator[pa.T
     kept = settlement.kept_ids(ledger, shard.split)
     for group in reading.row_groups(storage.join(run, Stage.DOCUMENTS, name), None, first, last):
         group = group.filter(pc.is_in(group["id"], value_set=kept))
-        yield group.filter(placement.shards_of(placement.prefixes(group["id"]), shard.count) == shard.index)
+        yield group.filter(tables.partitions_of(group["id"], shard.count) == shard.index)

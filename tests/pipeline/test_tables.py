@@ -60,3 +60,11 @@ def test_a_table_of_another_shape_is_refused() -> None:
     nulls = table.set_column(0, "id", pa.array([None], pa.string()))
     with pytest.raises(AssertionError, match="id has nulls"):
         tables.require_schema(nulls, LEDGER)
+
+
+@given(IDS, st.integers(min_value=0, max_value=50))
+def test_id_bytes_are_what_the_digits_stand_for_in_whole_columns_and_in_slices(ids: list[str], start: int) -> None:
+    for column in (pa.array(ids, pa.string()), pa.chunked_array([ids[:3], ids[3:]], pa.string())):
+        found = tables.id_bytes(column.slice(start))
+        assert [row.tobytes().hex() for row in found] == ids[start:]
+        assert tables.id_bits(column.slice(start), 24).tolist() == [int(each[24:], 16) for each in ids[start:]]

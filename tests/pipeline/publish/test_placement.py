@@ -38,13 +38,13 @@ def test_the_fraction_is_met_and_even_over_the_shards() -> None:
     ids = pa.array([hashlib.sha256(str(number).encode()).hexdigest()[:32] for number in range(20_000)])
     held_out = placement.in_validation(ids, 0.05)
     assert 0.045 < held_out.mean() < 0.055
-    first_half = placement.prefixes(ids) < 2**31
+    first_half = tables.id_bits(ids) < 2**31
     assert 0.4 < first_half[held_out].mean() < 0.6
 
 
 @given(st.lists(IDS, min_size=1), st.integers(1, 5000))
 def test_shards_are_the_partitions_of_the_ids(ids: list[str], count: int) -> None:
-    shards = placement.shards_of(placement.prefixes(pa.array(ids)), count)
+    shards = tables.ranges_of(tables.id_bits(pa.array(ids)), count)
     assert shards.tolist() == [tables.partition_of(each, count) for each in ids]
 
 
@@ -70,7 +70,7 @@ def test_no_shard_is_empty_unless_the_split_is(prefixes: list[int], text_bytes: 
     count = placement.shard_count(present, text_bytes, shard_bytes)
     assert count >= 1
     if prefixes:
-        assert set(placement.shards_of(present, count).tolist()) == set(range(count))
+        assert set(tables.ranges_of(present, count).tolist()) == set(range(count))
 
 
 def test_shards_have_about_the_size_asked_for() -> None:
