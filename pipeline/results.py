@@ -15,7 +15,7 @@ RESULTS = "_results.json"
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    """A stage's files, sorted by path, its counters, and sentences about what must stop the run."""
+    """What an element of work, or all of a stage, wrote and counted, and sentences about what must stop the run."""
 
     files: Sequence[FileRecord]
     counters: Mapping[str, Any]
@@ -37,7 +37,7 @@ class Result(Protocol):
 
 
 def added_up(results: Iterable[Result]) -> Results:
-    """The results of all elements as one: counters of the same name are summed."""
+    """The results of all elements as one: files by path, counters of the same name summed, faults in order."""
     files: list[FileRecord] = []
     counters: Counter[str] = Counter()
     faults: set[str] = set()

@@ -15,18 +15,19 @@ from pipeline.config import CorpusConfig
 from pipeline.dedup.references import PrepareReferences
 from pipeline.dedup.sources import release_parts
 from pipeline.dedup.stage import FindDuplicates
+from pipeline.extract import stage as extract
 from pipeline.extract.files import PartitionFiles
 from pipeline.extract.stage import ExtractDocuments
+from pipeline.fetch import stage as fetch
 from pipeline.fetch.stage import FindPages, Places
-from pipeline.fetch.stage import summed_up as found_pages
+from pipeline.harvest import stage as harvest
 from pipeline.harvest.blocklists import AddressJudge, BlockLists, block_lists
 from pipeline.harvest.rules import Rules
 from pipeline.harvest.stage import HarvestLinks
-from pipeline.harvest.stage import summed_up as harvested_links
-from pipeline.ledger import Reason, Stage
+from pipeline.ledger import Stage
 from pipeline.publish import release
 from pipeline.publish.release import ReleaseSettings
-from pipeline.publish.stage import Published, PublishRelease
+from pipeline.publish.stage import PublishRelease
 from pipeline.publish.takedown import parse
 from pipeline.results import Results
 from pipeline.stages import StageRun
@@ -35,8 +36,6 @@ from webtext.errors import UserError
 
 INPUT_BYTES_PER_PARTITION = 32 * 1024 * 1024
 FEWEST_PARTITIONS = 4
-FEWEST_CRASHES = 50
-"""Fewer say nothing of the machine."""
 
 Manifest = Mapping[str, Any]
 Work = Callable[[], Results]
@@ -135,7 +134,7 @@ class Run:
         config |= {"block_lists": digest_of(blocked), "partitions": partitions}
         rules = Rules(section.min_karma, section.karma_rule, section.before)
         links = HarvestLinks(dumps, lists, self.folder(Stage.LINKS), partitions, rules, blocked)
-        return self._perform(self._stage(Stage.LINKS, config, inputs), links, _harvested)
+        return self._perform(self._stage(Stage.LINKS, config, inputs), links, harvest.summed_up)
 
     def find_pages(self, links: Manifest) -> Manifest:
         """links/ and archives -> pages/index/."""
@@ -148,7 +147,7 @@ class Run:
         pages = FindPages(places, archives, self.config.fetch.max_bytes, functools.partial(AddressJudge, blocked))
         stage = self._stage(Stage.PAGES, config, inputs)
         with watching.progress(Stage.PAGES, sum(record.bytes for record in archive_files), "bytes"):
-            return self._perform(stage, pages, _found)
+            return self._perform(stage, pages, fetch.summed_up)
 
     def extract_documents(self, links: Manifest, pages: Manifest) -> Manifest:
         """pages/index/, and the archives that it points into -> documents/."""
@@ -168,7 +167,7 @@ class Run:
         documents = ExtractDocuments(files, children.read_page(self.config), children.limits(self.config))
         with watching.progress(Stage.DOCUMENTS, pages["counters"].get("fetched", 0), "pages"):
             return self._perform(
-                stage, every_partition | documents, functools.partial(_extracted, section.max_crash_share)
+                stage, every_partition | documents, functools.partial(extract.summed_up, section.max_crash_share)
             )
 
     def find_duplicates(self, links: Manifest, documents: Manifest) -> Manifest:
@@ -233,8 +232,7 @@ class Run:
                 contact=section.contact,
                 reference_domains=section.reference_domains,
             )
-            published = Published(tuple(found.files), found.counters, tuple(found.faults))
-            return Results(*release.finish_release(self.config.output, [published], settings))
+            return release.finish_release(self.config.output, found, settings)
 
         return self._perform_work(stage, write)
 
@@ -327,24 +325,3 @@ def digest_of(lists: BlockLists) -> str:
 
 def _lines(paths: Sequence[str]) -> list[str]:
     return [line for path in paths for line in storage.read_bytes(path).decode(errors="replace").splitlines()]
-
-
-def _extracted(max_crash_share: float, commits: Iterable[Any]) -> Results:
-    found = results.added_up(commits)
-    pages = sum(found.counters.values())
-    lost = sum(found.counters.get(reason, 0) for reason in (Reason.EXTRACTION_CRASH, Reason.EXTRACTION_TIMEOUT))
-    if lost < FEWEST_CRASHES or lost <= max_crash_share * pages:
-        return found
-    fault = (
-        f"{lost:,} of {pages:,} pages crashed or took too long, which points to this machine rather than to them: give "
-        "extract.memory_bytes or extract.deadline_seconds more, or allow it with extract.max_crash_share."
-    )
-    return dataclasses.replace(found, faults=[fault])
-
-
-def _harvested(harvested: Iterable[Any]) -> Results:
-    return Results(*harvested_links(harvested))
-
-
-def _found(found: Iterable[Any]) -> Results:
-    return Results(*found_pages(found))

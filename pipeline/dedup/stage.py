@@ -21,7 +21,7 @@ from pipeline.dedup.messages import EDGES, NAMED, PAIRS, TWINS, by_part, opened,
 from pipeline.dedup.sources import Keep, Ordinals, Part
 from pipeline.dedup.steps import Count, Message, Steps
 from pipeline.ledger import Reason, Stage
-from pipeline.storage import FileRecord
+from pipeline.results import Results
 
 PARTS_PER_RANGE = 16
 FORESTS = 16
@@ -34,18 +34,9 @@ REASONS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Deduplicated:
-    """What one element of work wrote, what it counted, and what it found wrong."""
-
-    files: tuple[FileRecord, ...]
-    counters: Mapping[str, int]
-    faults: tuple[str, ...] = ()
-
-
 @dataclasses.dataclass(eq=False)  # Beam writes to its transforms, so it cannot be frozen
 class FindDuplicates(beam.PTransform):
-    """A run's documents -> its duplicates/part-*.parquet, and `Deduplicated` records whose counters are to be summed.
+    """A run's documents -> its duplicates/part-*.parquet, and `Results` whose counters are to be summed.
 
     run: the run directory. partitions: in how many its stages are cut. against: folders of earlier releases.
     keep: which of near-duplicates stays; `highest_score` is the default because karma is the one judgement of quality
@@ -65,7 +56,7 @@ class FindDuplicates(beam.PTransform):
     max_cluster_share: float = 0.1
     min_giant: int = 1000
 
-    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Deduplicated]:
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Results]:
         """Equal documents first, then those that met in a band and are alike, then who of these stays."""
         parts = self._parts()
         steps = Steps(parts, self.threshold, self.permutations, self.keep, 1 + len(parts) // PARTS_PER_RANGE)
@@ -143,7 +134,7 @@ class FindDuplicates(beam.PTransform):
         releases = [part for folder in self.against for part in sources.release_parts(folder, self.permutations)]
         return (*sources.run_parts(self.run, self.partitions), *releases, *sources.reference_parts(self.run))
 
-    def _write(self, part: int, messages: Iterable[bytes]) -> Deduplicated:
+    def _write(self, part: int, messages: Iterable[bytes]) -> Results:
         own = sources.run_parts(self.run, self.partitions)[part]
         ids = storage.read_parquet(own.signatures, ["id"])["id"].combine_chunks()
         named = tables.sorted_by(opened(messages, NAMED), "fallen")
@@ -163,11 +154,11 @@ class FindDuplicates(beam.PTransform):
             folder, storage.part_name(part), tables.require_schema(duplicates, schemas.DUPLICATES)
         )
         counts = {reason.value: reasons.count(reason.value) for reason in REASONS.values()}
-        return Deduplicated((written,), {"documents": len(ids), **counts})
+        return Results([written], {"documents": len(ids), **counts})
 
     def _summary(
         self, parts: tuple[Part, ...], components: Components, counts: Mapping[str, int], documents: int
-    ) -> Deduplicated:
+    ) -> Results:
         bands, rows = banding.choose(self.threshold, self.permutations)
         size, sample = clusters.largest(components)
         fault = clusters.fault(size, documents, self.max_cluster_share, self.min_giant, sources.ids_of(parts, sample))
@@ -181,7 +172,7 @@ class FindDuplicates(beam.PTransform):
             **clusters.histogram(components),
             "largest_cluster": size,
         }
-        return Deduplicated((), counters, (fault,) if fault else ())
+        return Results([], counters, [fault] if fault else [])
 
 
 class JoinComponents(beam.CombineFn):

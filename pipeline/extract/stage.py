@@ -6,7 +6,7 @@ down a pipe to a child; what comes back is written as the partition's files, and
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
@@ -15,14 +15,15 @@ from apache_beam.metrics.metric import Metrics
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from pipeline import progress
+from pipeline import progress, results
 from pipeline.commits import Commit
 from pipeline.extract.files import PartitionFiles
 from pipeline.extract.partition import OpenPartition, addresses_of, ending_of, whereabouts
 from pipeline.extract.reading import READ_AHEAD, read_records
 from pipeline.extract.task import Page, Text
-from pipeline.ledger import Ending, Stage
+from pipeline.ledger import Ending, Reason, Stage
 from pipeline.records import RecordReader
+from pipeline.results import Results
 from pipeline.sandbox import Lane, Limits, Sandbox, Verdict, lease
 
 Task: TypeAlias = Callable[[Page], Text | Ending]
@@ -31,6 +32,9 @@ Place: TypeAlias = tuple[int, int]
 
 OPEN_PARTITIONS = 3
 """Partitions of which a worker may hold texts: while the last pages of one are read, the next has begun."""
+
+FEWEST_CRASHES = 50
+"""Fewer say nothing of the machine."""
 
 
 @dataclasses.dataclass(eq=False)  # Beam writes to its transforms, so it cannot be frozen
@@ -119,3 +123,20 @@ class _ExtractPartitions(beam.DoFn):
         for reason, count in commit.counters.items():
             Metrics.counter(Stage.DOCUMENTS, reason).inc(count)
         return commit
+
+
+def summed_up(max_crash_share: float, commits: Iterable[Commit]) -> Results:
+    """The stage's files and counters; a fault where the machine seems ill.
+
+    max_crash_share: the share of pages that may crash or take too long, once there are FEWEST_CRASHES of them.
+    """
+    total = results.added_up(commits)
+    pages = sum(total.counters.values())
+    lost = sum(total.counters.get(reason, 0) for reason in (Reason.EXTRACTION_CRASH, Reason.EXTRACTION_TIMEOUT))
+    if lost < FEWEST_CRASHES or lost <= max_crash_share * pages:
+        return total
+    fault = (
+        f"{lost:,} of {pages:,} pages crashed or took too long, which points to this machine rather than to them: give "
+        "extract.memory_bytes or extract.deadline_seconds more, or allow it with extract.max_crash_share."
+    )
+    return dataclasses.replace(total, faults=[fault])

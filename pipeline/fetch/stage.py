@@ -16,13 +16,14 @@ from typing import Any
 import apache_beam as beam
 import pyarrow as pa
 
-from pipeline import schemas, storage, tables
+from pipeline import results, schemas, storage, tables
 from pipeline.fetch import index
 from pipeline.fetch.archives import MAX_HOPS, Chooser, Refuse, refuse_wikipedia
 from pipeline.fetch.captures import CAPTURES, Damage
 from pipeline.fetch.catalogue import IdSet, look_up, make_catalogue
 from pipeline.fetch.index import REQUESTS
 from pipeline.records import RecordReader
+from pipeline.results import Results
 from pipeline.storage import FileRecord
 
 INDEX = "index"
@@ -224,19 +225,14 @@ def _rows(kind: str, packed: Iterable[tuple[str, bytes]]) -> pa.Table:
     return tables.unpack((rows for of_kind, rows in packed if of_kind == kind), _SCHEMAS[kind])
 
 
-def summed_up(found: Iterable[Found]) -> tuple[list[FileRecord], dict[str, Any]]:
+def summed_up(found: Iterable[Found]) -> Results:
     """The stage's files, sorted by path, and its counters for the manifest.
 
     Counters: `archives`, `captures`, `damaged_places`, `damaged_bytes`, `fetched` and one for each reason; `damages` is
     a list of the places themselves, at most 100 an archive.
     """
-    files: list[FileRecord] = []
-    counters: dict[str, int] = {}
-    damages: list[Damage] = []
-    for each in found:
-        files += each.files
-        damages += each.damages
-        for name, count in each.counters.items():
-            counters[name] = counters.get(name, 0) + count
-    told = [damage._asdict() for damage in sorted(damages)]
-    return sorted(files, key=lambda record: record.path), {**dict(sorted(counters.items())), "damages": told}
+    everything = list(found)
+    total = results.added_up(everything)
+    damages = sorted(damage for each in everything for damage in each.damages)
+    counters = {**total.counters, "damages": [damage._asdict() for damage in damages]}
+    return dataclasses.replace(total, counters=counters)

@@ -14,6 +14,7 @@ from pipeline.harvest.merging import MergedLinks, merge_posts
 from pipeline.harvest.posts import BATCH_ROWS, POSTS, InputFile, read_posts
 from pipeline.harvest.rules import Rules
 from pipeline.harvest.tallies import Tally
+from pipeline.results import Results
 from pipeline.storage import FileRecord
 
 LEDGER_FOLDER = "_ledger"
@@ -114,7 +115,7 @@ def write_partition(folder: str, partition: int, merged: MergedLinks) -> Harvest
     return Harvested(tuple(files), tuple(merged.tallies))
 
 
-def summed_up(harvested: Iterable[Harvested]) -> tuple[list[FileRecord], dict[str, Any]]:
+def summed_up(harvested: Iterable[Harvested]) -> Results:
     """The stage's files, sorted by path, and its counters for the manifest; see `tallies.counters`."""
     results = list(harvested)
     files = sorted((record for result in results for record in result.files), key=lambda record: record.path)
@@ -125,4 +126,4 @@ def summed_up(harvested: Iterable[Harvested]) -> tuple[list[FileRecord], dict[st
         "links": sum(record.rows or 0 for record in parts),
         "refused": sum(record.rows or 0 for record in refused),
     }
-    return files, {**rows, **counted}
+    return Results(files, {**rows, **counted})

@@ -1,8 +1,7 @@
 """The end of a release: books checked, card and report written."""
 
 import dataclasses
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import webtext
@@ -10,28 +9,14 @@ from pipeline import storage
 from pipeline.ledger import Stage
 from pipeline.publish import card, report, run_view
 from pipeline.publish.books import Books, check_books
-from pipeline.publish.stage import Published
 from pipeline.publish.survey import survey
+from pipeline.results import Results
 from pipeline.storage import FileRecord
 
 CARD = "README.md"
 
 
-def totals(published: Iterable[Published]) -> Published:
-    """All elements' results as one: files by path, counters added up, faults in order."""
-    files: list[FileRecord] = []
-    counters: Counter[str] = Counter()
-    faults: list[str] = []
-    for each in published:
-        files += each.files
-        counters.update(each.counters)
-        faults += each.faults
-    return Published(
-        tuple(sorted(files, key=lambda record: record.path)), dict(sorted(counters.items())), tuple(sorted(faults))
-    )
-
-
-def books_of(result: Published, submissions: int, submissions_by_reason: Mapping[str, int]) -> Books:
+def books_of(result: Results, submissions: int, submissions_by_reason: Mapping[str, int]) -> Books:
     """The sums to check, from the results of `PublishRelease` and the counters of the stage links."""
     sums = {name: result.counters.get(name, 0) for name in ("links", "ledger_rows", "kept", "train", "validation")}
     return Books(
@@ -60,15 +45,14 @@ class ReleaseSettings:
     reference_domains: str = ""
 
 
-def finish_release(
-    run: str, published: Iterable[Published], settings: ReleaseSettings
-) -> tuple[list[FileRecord], dict[str, int]]:
+def finish_release(run: str, result: Results, settings: ReleaseSettings) -> Results:
     """Check the books, then write card and report; returns all files of the release and its counters, for its manifest.
+
+    result: what `PublishRelease` wrote, counted and found wrong, added up.
 
     The manifest and the mark of success are the caller's, as for every stage.
     Raises BooksDoNotBalanceError before anything is written that would make the release look whole.
     """
-    result = totals(published)
     counted = run_view.manifest(run, Stage.LINKS).get("counters", {})
     check_books(books_of(result, counted.get("submissions", 0), counted.get("submissions_by_reason", {})))
     found = survey(run)
@@ -87,7 +71,7 @@ def finish_release(
     draft = manifest_draft([*result.files, readme], result.counters, settings.config, settings.software)
     html = report.build_report(run, draft, settings.reference_domains)
     written = storage.write_bytes(release, report.REPORT, html.encode())
-    return [*result.files, readme, written], dict(result.counters)
+    return Results([*result.files, readme, written], result.counters)
 
 
 def manifest_draft(

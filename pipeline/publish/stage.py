@@ -6,7 +6,7 @@ the partitions that its id range overlaps. Neither holds more texts than a row g
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -19,19 +19,10 @@ from pipeline.ledger import Stage
 from pipeline.publish import placement, reading, settlement
 from pipeline.publish.shard_file import write_sorted
 from pipeline.publish.takedown import Takedown
-from pipeline.storage import FileRecord
+from pipeline.results import Results
 
 REFUSED = "_ledger"
 SIGNATURES = "_signatures"
-
-
-@dataclasses.dataclass(frozen=True)
-class Published:
-    """What one element of work wrote, what it counted, and what it found wrong."""
-
-    files: tuple[FileRecord, ...]
-    counters: Mapping[str, int]
-    faults: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +50,7 @@ class Shard:
 
 @dataclasses.dataclass(eq=False)  # Beam writes to its transforms, so it cannot be frozen
 class PublishRelease(beam.PTransform):
-    """A run's finished stages -> the release's data/, ledger/ and signatures/; a `Published` for each element of work.
+    """A run's finished stages -> the release's data/, ledger/ and signatures/; `Results` of each element of work.
 
     run: the run directory. partitions: in how many its stages are cut. permutations: of the signatures.
     The output does not depend on the number of partitions, except that ledger and signatures keep the run's cut.
@@ -72,7 +63,7 @@ class PublishRelease(beam.PTransform):
     validation_fraction: float = 0.05
     takedown: Takedown = dataclasses.field(default_factory=Takedown)
 
-    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Published]:
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Results]:
         """Settle all partitions, then cut all shards."""
         settled = (
             begin
@@ -100,7 +91,7 @@ class PublishRelease(beam.PTransform):
 
 def settle_partition(
     run: str, partition: int, permutations: int, takedown: Takedown, validation_fraction: float
-) -> tuple[Published, list[SplitSize]]:
+) -> tuple[Results, list[SplitSize]]:
     """Write a partition's ledger and signatures; returns the records, and the sizes that plan_shards needs."""
 
     def part(folder: str, schema: pa.Schema, *columns: str) -> pa.Table:
@@ -131,7 +122,7 @@ def settle_partition(
         "signatures": signatures.num_rows,
         **_count_reasons(ledger),
     }
-    return Published(files, counters, tuple(settlement.faults(links, ledger))), _sizes(
+    return Results(files, counters, settlement.faults(links, ledger)), _sizes(
         storage.join(run, Stage.DOCUMENTS, name), ledger
     )
 
@@ -170,7 +161,7 @@ def plan_shards(sizes: Iterable[SplitSize], shard_bytes: int) -> list[Shard]:
     return shards
 
 
-def cut_shard(run: str, partitions: int, shard: Shard) -> Published:
+def cut_shard(run: str, partitions: int, shard: Shard) -> Results:
     """Write one shard from the documents of the partitions that it overlaps; their ledgers must be settled."""
     counters: Counter[str] = Counter({shard.split: 0})
 
@@ -183,7 +174,7 @@ def cut_shard(run: str, partitions: int, shard: Shard) -> Published:
                 yield piece
 
     record = write_sorted(storage.join(run, Stage.CORPUS), shard.name, schemas.DOCUMENTS, counted())
-    return Published((record,), dict(counters))
+    return Results([record], dict(counters))
 
 
 def _documents_of_shard(run: str, partition: int, shard: Shard) -> Iterator[pa.Table]:

@@ -14,7 +14,8 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline import minhash, schemas, storage, tables
-from pipeline.dedup.stage import Deduplicated, FindDuplicates
+from pipeline.dedup.stage import FindDuplicates
+from pipeline.results import Results
 
 Text = str | tuple[str, Mapping[str, Any]]
 
@@ -87,7 +88,7 @@ def write_release(folder: Path, texts: Mapping[str, Text], permutations: int = 1
 class Outcome:
     """What the stage wrote and counted."""
 
-    def __init__(self, run: Path, results: Sequence[Deduplicated]) -> None:
+    def __init__(self, run: Path, results: Sequence[Results]) -> None:
         paths = sorted((run / "duplicates").glob("part-*.parquet"))
         self.parts = [pq.read_table(path) for path in paths]
         self.table = pa.concat_tables(self.parts)
@@ -114,9 +115,9 @@ def run_stage(run: Path, partitions: int, **options: Any) -> Outcome:
     return Outcome(run, [_parse(line) for line in (run / "results").read_text().splitlines()])
 
 
-def _parse(line: str) -> Deduplicated:
-    result = eval(line, {"Deduplicated": Deduplicated, "FileRecord": storage.FileRecord})
-    assert isinstance(result, Deduplicated)
+def _parse(line: str) -> Results:
+    result = eval(line, {"Results": Results, "FileRecord": storage.FileRecord})
+    assert isinstance(result, Results)
     return result
 
 

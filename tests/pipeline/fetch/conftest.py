@@ -60,7 +60,7 @@ class FetchRun:
         """The stage's results."""
         transform = FindPages(self.places, [str(path) for path in archives], max_bytes, judge)
         with beam.Pipeline(runner=FnApiRunner()) as pipeline:
-            _ = pipeline | transform | WriteResults(self.places.pages, lambda found: Results(*summed_up(found)))
+            _ = pipeline | transform | WriteResults(self.places.pages, summed_up)
         return results.read(self.places.pages)
 
     def index(self) -> list[dict[str, Any]]:

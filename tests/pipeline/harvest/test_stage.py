@@ -5,7 +5,7 @@ import gzip
 import lzma
 import pickle
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ class _Keep(beam.DoFn):
 
 def _harvest(
     tmp_path: Path, dumps: Sequence[Path], url_lists: Sequence[Path] = (), partitions: int = 4, **options: Any
-) -> tuple[Path, list[FileRecord], dict[str, Any]]:
+) -> tuple[Path, Sequence[FileRecord], Mapping[str, Any]]:
     kept = tmp_path / "results"
     kept.mkdir()
     folder = tmp_path / "links"
@@ -42,7 +42,8 @@ def _harvest(
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         harvest = HarvestLinks([*map(str, dumps)], [*map(str, url_lists)], str(folder), partitions, **options)
         _ = pipeline | harvest | beam.ParDo(_Keep(str(kept)))
-    return folder, *summed_up(pickle.loads(path.read_bytes()) for path in kept.iterdir())
+    found = summed_up(pickle.loads(path.read_bytes()) for path in kept.iterdir())
+    return folder, found.files, found.counters
 
 
 def _posts(numbers: Iterable[int], **changes: Any) -> bytes:

@@ -15,6 +15,7 @@ from pipeline import schemas, storage, tables, urls
 from pipeline.ledger import Outcome, Reason, Stage
 from pipeline.publish import release, run_view, stage
 from pipeline.publish.takedown import Takedown
+from pipeline.results import added_up
 
 PERMUTATIONS = 32
 HOSTILE = """<script>alert("x")</script> & 'quotes' "><img src=http://evil.example/x.png onerror=alert(1)>"""
@@ -215,8 +216,8 @@ def publish_run(run: Path, shard_bytes: int = 20_000, validation_fraction: float
     config = {"shard_bytes": shard_bytes, "validation_fraction": validation_fraction}
     config |= {"reference_domains": settings.get("reference_domains", "")}
     facts = release.ReleaseSettings(config, {"python": "3.11"}, validation_fraction, PERMUTATIONS, **settings)
-    files, counters = release.finish_release(str(run), results, facts)
-    manifest = release.manifest_draft(files, counters, config, {"python": "3.11"})
+    finished = release.finish_release(str(run), added_up(results), facts)
+    manifest = release.manifest_draft(finished.files, finished.counters, config, {"python": "3.11"})
     storage.write_json(str(run / "corpus"), "manifest.json", manifest)
     return run / "corpus"
 

@@ -16,6 +16,7 @@ from pipeline import schemas, storage, urls
 from pipeline.ledger import Outcome, Reason, Stage
 from pipeline.publish import placement, stage, takedown
 from pipeline.publish.books import BooksDoNotBalanceError
+from pipeline.results import Results
 
 Make = Callable[..., Path]
 
@@ -78,7 +79,7 @@ def test_beam_does_the_same_as_the_functions(
 ) -> None:
     run = make_run(tmp_path / "run")
 
-    def complete(results: list[stage.Published]) -> None:
+    def complete(results: list[Results]) -> None:
         written = {record.path: record.sha256 for each in results for record in each.files}
         manifest = json.loads((finished_run / "corpus" / "manifest.json").read_bytes())
         expected = {entry["path"]: entry["sha256"] for entry in manifest["outputs"]}
