@@ -16,6 +16,10 @@ class Outcome(enum.StrEnum):
     """Its turn did not come in this run: a later run may fetch it."""
 
 
+FETCHED = "fetched"
+"""The outcome of a row of the page index whose link goes on: it has its page."""
+
+
 class Stage(enum.StrEnum):
     """The stages of a run, in their order; each is a folder of the run directory."""
 

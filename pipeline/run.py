@@ -24,7 +24,7 @@ from pipeline.harvest import stage as harvest
 from pipeline.harvest.blocklists import AddressJudge, BlockLists, block_lists
 from pipeline.harvest.rules import Rules
 from pipeline.harvest.stage import HarvestLinks
-from pipeline.ledger import Stage
+from pipeline.ledger import FETCHED, Stage
 from pipeline.publish import release
 from pipeline.publish.release import ReleaseSettings
 from pipeline.publish.stage import PublishRelease
@@ -120,7 +120,7 @@ class Run:
         ]:
             storage.expand(patterns, key)
         self._check_earlier_releases()
-        self._block_lists()
+        _ = self._block_lists  # reads the user's own lists, and complains of them
 
     def find_links(self) -> Manifest:
         """Posts and lists of URLs -> links/."""
@@ -129,7 +129,7 @@ class Run:
         lists = storage.expand(section.urls, "harvest.urls")
         inputs = self._examine([*dumps, *lists])
         partitions = partitions_for(sum(record.bytes for record in inputs))
-        blocked = self._block_lists()
+        blocked = self._block_lists
         config = section.model_dump(mode="json", exclude={"dumps", "urls"})
         config |= {"block_lists": digest_of(blocked), "partitions": partitions}
         rules = Rules(section.min_karma, section.karma_rule, section.before)
@@ -141,7 +141,7 @@ class Run:
         archives = storage.expand(self.config.fetch.archives, "fetch.archives")
         archive_files = self._examine(archives)
         inputs = [*archive_files, *stages.outputs_of(links, Stage.LINKS)]
-        blocked = self._block_lists()
+        blocked = self._block_lists
         config = {"block_lists": digest_of(blocked), "max_bytes": self.config.fetch.max_bytes}
         places = Places(self.folder(Stage.LINKS), self.folder(Stage.PAGES), partitions_of(links))
         pages = FindPages(places, archives, self.config.fetch.max_bytes, functools.partial(AddressJudge, blocked))
@@ -165,7 +165,7 @@ class Run:
         )
         every_partition = "Partitions" >> beam.Create(range(partitions_of(links)))
         documents = ExtractDocuments(files, children.read_page(self.config), children.limits(self.config))
-        with watching.progress(Stage.DOCUMENTS, pages["counters"].get("fetched", 0), "pages"):
+        with watching.progress(Stage.DOCUMENTS, pages["counters"].get(FETCHED, 0), "pages"):
             return self._perform(
                 stage, every_partition | documents, functools.partial(extract.summed_up, section.max_crash_share)
             )
@@ -240,6 +240,7 @@ class Run:
         """A stage's folder."""
         return storage.join(self.config.output, stage)
 
+    @functools.cached_property
     def _block_lists(self) -> BlockLists:
         section = self.config.harvest
         return block_lists(

@@ -7,6 +7,7 @@ on with what is there, any other clears the folder first.
 """
 
 import dataclasses
+import functools
 import hashlib
 import importlib.metadata
 import platform
@@ -46,7 +47,7 @@ class StageRun:
     config: Mapping[str, Any]
     inputs: Sequence[FileRecord]
 
-    @property
+    @functools.cached_property
     def fingerprint(self) -> str:
         """Hex digest of all that the result depends on."""
         return hashlib.sha256(

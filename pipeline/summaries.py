@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.ledger import Stage
+from pipeline.ledger import FETCHED, Stage
 
 REASONS_SHOWN = 5
 
@@ -33,9 +33,9 @@ def _links(counters: Counters) -> str:
 
 
 def _pages(counters: Counters) -> str:
-    about_archives = {"archives", "captures", "damaged_bytes", "damaged_places", "damages", "fetched"}
+    about_archives = {"archives", "captures", "damaged_bytes", "damaged_places", "damages", FETCHED}
     others = {reason: count for reason, count in counters.items() if reason not in about_archives}
-    fetched = counters.get("fetched", 0)
+    fetched = counters.get(FETCHED, 0)
     damaged = counters.get("damaged_places", 0)
     places = f"; damaged places in archives passed over: {damaged:,}" if damaged else ""
     return f"{fetched:,} of {fetched + sum(others.values()):,} links have a page{_because(others)}{places}"

@@ -11,6 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipeline.ledger import Ending, Stage
+from pipeline.schemas import LEDGER
+
 ID_DIGITS = 32
 ID_PREFIX_DIGITS = 8
 ID_PREFIX_SPAN = 1 << 4 * ID_PREFIX_DIGITS
@@ -81,6 +84,16 @@ def unpack(packed: Iterable[bytes], schema: pa.Schema) -> pa.Table:
 def sorted_by(table: pa.Table, *columns: str) -> pa.Table:
     """The rows in ascending order of `columns`, so that equal sets of rows give equal bytes."""
     return table.sort_by([(column, "ascending") for column in columns])
+
+
+def ledger_of(stage: Stage, endings: Iterable[tuple[str, str, Ending]]) -> pa.Table:
+    """Ledger rows (`schemas.LEDGER`) of links that end in a stage, from ids, addresses and endings, in their order."""
+    rows = [
+        (link_id, url, stage.value, ending.outcome.value, ending.reason.value, ending.detail)
+        for link_id, url, ending in endings
+    ]
+    columns = zip(*rows, strict=True) if rows else ([],) * len(LEDGER)
+    return pa.table([pa.array(column, pa.string()) for column in columns], schema=LEDGER)
 
 
 def require_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline import minhash, schemas, storage
-from pipeline.dedup.sources import REFERENCES, SIGNATURES
+from pipeline import layout, minhash, schemas, storage
+from pipeline.dedup.sources import REFERENCES
 from pipeline.ledger import Stage
 from webtext.errors import UserError
 
@@ -60,7 +60,7 @@ def prepare(path: str, folder: str, number: int, permutations: int) -> tuple[str
             bad += unreadable
     schema = schemas.signatures(permutations)
     whole = pa.concat_tables([schema.empty_table(), *sketches])
-    storage.write_parquet(folder, storage.join(SIGNATURES, name), whole)
+    storage.write_parquet(folder, storage.join(layout.SIGNATURES, name), whole)
     return path, texts, bad
 
 

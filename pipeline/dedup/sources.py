@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline import minhash, schemas, storage
+from pipeline import layout, minhash, schemas, storage
 from pipeline.ledger import Stage
 from webtext.errors import UserError
 
@@ -28,7 +28,6 @@ Keep: TypeAlias = Literal["highest_score", "longest", "earliest"]
 Rows: TypeAlias = tuple[npt.NDArray[np.int64], pa.Table]
 """Row numbers in a part, and these rows' columns."""
 
-SIGNATURES = "_signatures"
 REFERENCES = "_references"
 ROW_BITS = 32
 FIRST_LOOK = 16
@@ -63,7 +62,7 @@ def run_parts(run: str, partitions: int) -> list[Part]:
     """The documents of this run."""
     folder = storage.join(run, Stage.DOCUMENTS)
     return [
-        Part(storage.join(folder, SIGNATURES, name), (storage.join(folder, name),), Standing.RUN)
+        Part(storage.join(folder, layout.SIGNATURES, name), (storage.join(folder, name),), Standing.RUN)
         for name in map(storage.part_name, range(partitions))
     ]
 
@@ -72,7 +71,9 @@ def reference_parts(run: str) -> list[Part]:
     """The reference texts that `references.PrepareReferences` has laid ready in the run."""
     folder = storage.join(run, Stage.DUPLICATES, REFERENCES)
     return [
-        Part(storage.join(folder, SIGNATURES, path.rsplit("/", 1)[-1]), (path,), Standing.REFERENCE, "references")
+        Part(
+            storage.join(folder, layout.SIGNATURES, path.rsplit("/", 1)[-1]), (path,), Standing.REFERENCE, "references"
+        )
         for path in storage.list_parts(folder)
     ]
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from pipeline import storage
+from pipeline import layout, storage
 from pipeline.commits import Commit, read_commit, write_commit
 from pipeline.extract.partition import (
     OpenPartition,
@@ -11,10 +11,6 @@ from pipeline.extract.partition import (
     ledger_table,
     signatures_table,
 )
-
-INDEX = "index"
-SIGNATURES = "_signatures"
-LEDGER = "_ledger"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +35,7 @@ class PartitionFiles:
     def open(self, partition: int) -> OpenPartition:
         """Read a partition's page index; no page has its answer yet."""
         name = storage.part_name(partition)
-        return OpenPartition(partition, storage.read_parquet(storage.join(self.pages, INDEX, name)))
+        return OpenPartition(partition, storage.read_parquet(storage.join(self.pages, layout.PAGE_INDEX, name)))
 
     def write(self, done: OpenPartition) -> Commit:
         """Write what a partition's pages became, sorted by id, and then that it is finished.
@@ -52,8 +48,8 @@ class PartitionFiles:
         documents = documents_table(done.pages, links, answers)
         tables = {
             name: documents,
-            storage.join(SIGNATURES, name): signatures_table(documents, self.permutations),
-            storage.join(LEDGER, name): ledger_table(done.pages, answers),
+            storage.join(layout.SIGNATURES, name): signatures_table(documents, self.permutations),
+            storage.join(layout.LEDGER, name): ledger_table(done.pages, answers),
         }
         files = tuple(storage.write_parquet(self.documents, path, table) for path, table in tables.items())
         commit = Commit(done.number, self.key, files, counters(answers))

@@ -11,12 +11,10 @@ import pyarrow.compute as pc
 from pipeline import minhash, schemas
 from pipeline.extract.reading import Whereabouts
 from pipeline.extract.task import Text
-from pipeline.ledger import Ending, Reason, Stage, failed
+from pipeline.ledger import FETCHED, Ending, Reason, Stage, failed
 from pipeline.sandbox import Crashed, Done, Raised, TimedOut, Verdict
-from pipeline.tables import require_schema, sorted_by
+from pipeline.tables import ledger_of, require_schema, sorted_by
 from webtext.errors import UserError
-
-FETCHED = "fetched"
 
 _MEMORY_ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
 
@@ -147,14 +145,8 @@ def signatures_table(documents: pa.Table, permutations: int) -> pa.Table:
 
 def ledger_table(pages: pa.Table, answers: Sequence[Text | Ending]) -> pa.Table:
     """The pages among `pages` that became no document, and why: LEDGER rows in their order."""
-    ids, urls = pages["id"].to_pylist(), pages["url"].to_pylist()
-    rows = [
-        (link, url, Stage.DOCUMENTS.value, answer.outcome.value, answer.reason.value, answer.detail)
-        for link, url, answer in zip(ids, urls, answers, strict=True)
-        if isinstance(answer, Ending)
-    ]
-    columns = list(zip(*rows, strict=True)) or [()] * len(schemas.LEDGER)
-    return pa.table([pa.array(column, pa.string()) for column in columns], schema=schemas.LEDGER)
+    rows = zip(pages["id"].to_pylist(), pages["url"].to_pylist(), answers, strict=True)
+    return ledger_of(Stage.DOCUMENTS, ((link, url, answer) for link, url, answer in rows if isinstance(answer, Ending)))
 
 
 def counters(answers: Sequence[Text | Ending]) -> dict[str, int]:

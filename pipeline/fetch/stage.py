@@ -16,7 +16,7 @@ from typing import Any
 import apache_beam as beam
 import pyarrow as pa
 
-from pipeline import results, schemas, storage, tables
+from pipeline import layout, results, schemas, storage, tables
 from pipeline.fetch import index
 from pipeline.fetch.archives import MAX_HOPS, Chooser, Refuse, refuse_wikipedia
 from pipeline.fetch.captures import CAPTURES, Damage
@@ -25,8 +25,6 @@ from pipeline.fetch.index import REQUESTS
 from pipeline.records import RecordReader
 from pipeline.results import Results
 from pipeline.storage import FileRecord
-
-INDEX = "index"
 
 Packed = tuple[int, tuple[str, bytes]]
 """A partition, and some of its rows: of what kind, and packed. Kinds that meet in one shuffle stay apart by it."""
@@ -211,7 +209,7 @@ class _WriteIndex(beam.DoFn):
         answers = _rows(_ANSWERS, packed)
         with RecordReader() as reader:
             rows = index.index_table(links, answers, reader, self._max_bytes)
-        name = storage.join(INDEX, storage.part_name(partition))
+        name = storage.join(layout.PAGE_INDEX, storage.part_name(partition))
         yield Found((storage.write_parquet(self._places.pages, name, rows),), index.counters(rows))
 
 

@@ -157,10 +157,8 @@ def _times(seconds: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _refused(links: pa.Table, judge: Callable[[str], Ending | None]) -> pa.Table:
-    rows = [
-        (link_id, url, Stage.LINKS.value, ending.outcome.value, ending.reason.value, ending.detail)
-        for link_id, url in zip(links["id"].to_pylist(), links["url"].to_pylist(), strict=True)
-        if (ending := judge(url)) is not None
-    ]
-    columns = zip(*rows, strict=True) if rows else ([],) * len(schemas.LEDGER)
-    return pa.table([pa.array(column, pa.string()) for column in columns], schema=schemas.LEDGER)
+    addresses = zip(links["id"].to_pylist(), links["url"].to_pylist(), strict=True)
+    judged = ((link_id, url, judge(url)) for link_id, url in addresses)
+    return tables.ledger_of(
+        Stage.LINKS, ((link_id, url, ending) for link_id, url, ending in judged if ending is not None)
+    )

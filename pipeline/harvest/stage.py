@@ -7,7 +7,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from pipeline import storage, tables
+from pipeline import layout, storage, tables
 from pipeline.harvest import tallies
 from pipeline.harvest.blocklists import AddressJudge, BlockLists
 from pipeline.harvest.merging import MergedLinks, merge_posts
@@ -17,7 +17,6 @@ from pipeline.harvest.tallies import Tally
 from pipeline.results import Results
 from pipeline.storage import FileRecord
 
-LEDGER_FOLDER = "_ledger"
 _ROWS_PER_PARTITION = 256
 _TALLY = "tally"
 
@@ -111,7 +110,7 @@ def write_partition(folder: str, partition: int, merged: MergedLinks) -> Harvest
     name = storage.part_name(partition)
     files = [storage.write_parquet(folder, name, merged.links)]
     if merged.refused.num_rows:
-        files.append(storage.write_parquet(folder, storage.join(LEDGER_FOLDER, name), merged.refused))
+        files.append(storage.write_parquet(folder, storage.join(layout.LEDGER, name), merged.refused))
     return Harvested(tuple(files), tuple(merged.tallies))
 
 
@@ -119,8 +118,8 @@ def summed_up(harvested: Iterable[Harvested]) -> Results:
     """The stage's files, sorted by path, and its counters for the manifest; see `tallies.counters`."""
     results = list(harvested)
     files = sorted((record for result in results for record in result.files), key=lambda record: record.path)
-    parts = [record for record in files if not record.path.startswith(LEDGER_FOLDER)]
-    refused = [record for record in files if record.path.startswith(LEDGER_FOLDER)]
+    parts = [record for record in files if not record.path.startswith(layout.LEDGER)]
+    refused = [record for record in files if record.path.startswith(layout.LEDGER)]
     counted = tallies.counters(tally for result in results for tally in result.tallies)
     rows = {
         "links": sum(record.rows or 0 for record in parts),

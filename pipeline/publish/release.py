@@ -69,7 +69,7 @@ def finish_release(run: str, result: Results, settings: ReleaseSettings) -> Resu
     release = storage.join(run, Stage.CORPUS)
     readme = storage.write_bytes(release, CARD, card.write_card(facts, found).encode())
     draft = manifest_draft([*result.files, readme], result.counters, settings.config, settings.software)
-    html = report.build_report(run, draft, settings.reference_domains)
+    html = report.build_report(run, draft, settings.reference_domains, found)
     written = storage.write_bytes(release, report.REPORT, html.encode())
     return Results([*result.files, readme, written], result.counters)
 

@@ -57,14 +57,20 @@ class StageEndings:
     rows: Sequence[tuple[survey.Ending, float]]
 
 
-def build_report(run: str, manifest: Mapping[str, Any] | None = None, reference_domains: str = "") -> str:
+def build_report(
+    run: str,
+    manifest: Mapping[str, Any] | None = None,
+    reference_domains: str = "",
+    found: survey.Survey | None = None,
+) -> str:
     """The page, from what a run directory holds; equal runs give equal pages.
 
     manifest: the release's, or what will be in it; read from the run when it is None.
+    found: the run's survey, where it has been made already.
     reference_domains: path of OpenAI's list of WebText's top domains; without it that comparison is left out.
     """
     manifest = run_view.manifest(run, Stage.CORPUS) if manifest is None else manifest
-    found = survey.survey(run)
+    found = found or survey.survey(run)
     chosen = samples.links_by_reason(run, SAMPLES_KEPT)
     page = wording.environment(html=True)
     style = resources.files(__package__).joinpath(STYLE).read_text("utf-8")

@@ -6,15 +6,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import schemas, storage, tables
+from pipeline import layout, schemas, storage, tables
 from pipeline.ledger import Stage
 from pipeline.publish import placement, reading, settlement
 from pipeline.publish.takedown import Takedown
 from webtext.errors import UserError
 
-PAGE_INDEX = f"{Stage.PAGES}/index"
-REFUSED_LINKS = f"{Stage.LINKS}/_ledger"
-REFUSED_DOCUMENTS = f"{Stage.DOCUMENTS}/_ledger"
+PAGE_INDEX = f"{Stage.PAGES}/{layout.PAGE_INDEX}"
+REFUSED_LINKS = f"{Stage.LINKS}/{layout.LEDGER}"
+REFUSED_DOCUMENTS = f"{Stage.DOCUMENTS}/{layout.LEDGER}"
 LEDGER = f"{Stage.CORPUS}/ledger"
 
 
@@ -41,23 +41,24 @@ def endings(run: str, partition: int) -> pa.Table:
     """The ledger of a partition; before the run is finished, the endings known so far, and nothing kept yet."""
     if storage.exists(storage.join(run, LEDGER, storage.part_name(partition))):
         return reading.read_part(storage.join(run, LEDGER), partition, schemas.LEDGER)
+    known = settlement.settle(read_partition(run, partition), Takedown(), validation_fraction=0)
+    return known.filter(pc.not_equal(known["stage"], Stage.CORPUS.value))
+
+
+def read_partition(run: str, partition: int) -> settlement.Partition:
+    """What the stages before the release say of a partition's links; no rows of those that have not run."""
 
     def part(folder: str, schema: pa.Schema, *columns: str) -> pa.Table:
         return reading.read_part(storage.join(run, folder), partition, schema, columns or None)
 
-    known = settlement.settle(
-        settlement.Partition(
-            links=part(Stage.LINKS, schemas.LINKS, "id", "url"),
-            refused_links=part(REFUSED_LINKS, schemas.LEDGER),
-            pages=part(PAGE_INDEX, schemas.PAGES, "id", "url", "outcome", "reason", "detail"),
-            refused_documents=part(REFUSED_DOCUMENTS, schemas.LEDGER),
-            documents=part(Stage.DOCUMENTS, schemas.DOCUMENTS, "id", "url", "domain"),
-            duplicates=part(Stage.DUPLICATES, schemas.DUPLICATES),
-        ),
-        Takedown(),
-        validation_fraction=0,
+    return settlement.Partition(
+        links=part(Stage.LINKS, schemas.LINKS, "id", "url"),
+        refused_links=part(REFUSED_LINKS, schemas.LEDGER),
+        pages=part(PAGE_INDEX, schemas.PAGES, "id", "url", "outcome", "reason", "detail"),
+        refused_documents=part(REFUSED_DOCUMENTS, schemas.LEDGER),
+        documents=part(Stage.DOCUMENTS, schemas.DOCUMENTS, "id", "url", "domain"),
+        duplicates=part(Stage.DUPLICATES, schemas.DUPLICATES),
     )
-    return known.filter(pc.not_equal(known["stage"], Stage.CORPUS.value))
 
 
 def links(run: str, partition: int, columns: Sequence[str]) -> pa.Table:

@@ -7,12 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import schemas, tables
-from pipeline.ledger import Outcome, Reason, Stage
+from pipeline.ledger import FETCHED, Outcome, Reason, Stage
 from pipeline.publish import placement
 from pipeline.publish.takedown import Takedown
-
-FETCHED = "fetched"
-"""The outcome of a row of the page index whose link goes on to the next stage."""
 
 EXAMPLES_PER_FAULT = 3
 

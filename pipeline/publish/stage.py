@@ -14,15 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import schemas, storage, tables
+from pipeline import layout, schemas, storage, tables
 from pipeline.ledger import Stage
-from pipeline.publish import placement, reading, settlement
+from pipeline.publish import placement, reading, run_view, settlement
 from pipeline.publish.shard_file import write_sorted
 from pipeline.publish.takedown import Takedown
 from pipeline.results import Results
-
-REFUSED = "_ledger"
-SIGNATURES = "_signatures"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,22 +90,11 @@ def settle_partition(
     run: str, partition: int, permutations: int, takedown: Takedown, validation_fraction: float
 ) -> tuple[Results, list[SplitSize]]:
     """Write a partition's ledger and signatures; returns the records, and the sizes that plan_shards needs."""
-
-    def part(folder: str, schema: pa.Schema, *columns: str) -> pa.Table:
-        return reading.read_part(storage.join(run, folder), partition, schema, columns or None)
-
-    links = part(Stage.LINKS, schemas.LINKS, "id", "url")
-    found = settlement.Partition(
-        links=links,
-        refused_links=part(f"{Stage.LINKS}/{REFUSED}", schemas.LEDGER),
-        pages=part(f"{Stage.PAGES}/index", schemas.PAGES, "id", "url", "outcome", "reason", "detail"),
-        refused_documents=part(f"{Stage.DOCUMENTS}/{REFUSED}", schemas.LEDGER),
-        documents=part(Stage.DOCUMENTS, schemas.DOCUMENTS, "id", "url", "domain"),
-        duplicates=part(Stage.DUPLICATES, schemas.DUPLICATES),
-    )
+    found = run_view.read_partition(run, partition)
     ledger = settlement.settle(found, takedown, validation_fraction)
     kept = settlement.kept_ids(ledger)
-    signatures = part(f"{Stage.DOCUMENTS}/{SIGNATURES}", schemas.signatures(permutations))
+    sketches = storage.join(run, Stage.DOCUMENTS, layout.SIGNATURES)
+    signatures = reading.read_part(sketches, partition, schemas.signatures(permutations))
     signatures = tables.sorted_by(signatures.filter(pc.is_in(signatures["id"], value_set=kept)), "id")
     release, name = storage.join(run, Stage.CORPUS), storage.part_name(partition)
     files = (
@@ -116,13 +102,13 @@ def settle_partition(
         write_sorted(release, f"signatures/{name}", signatures.schema, [signatures]),
     )
     counters = {
-        "links": links.num_rows,
+        "links": found.links.num_rows,
         "ledger_rows": ledger.num_rows,
         "kept": len(kept),
         "signatures": signatures.num_rows,
         **_count_reasons(ledger),
     }
-    return Results(files, counters, settlement.faults(links, ledger)), _sizes(
+    return Results(files, counters, settlement.faults(found.links, ledger)), _sizes(
         storage.join(run, Stage.DOCUMENTS, name), ledger
     )
 
