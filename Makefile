@@ -69,8 +69,9 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --no-heade
 
 .PHONY: lock
 lock: $(BIN)/uv ## write requirements/ from pyproject.toml, without host names
-	@$(COMPILE) --extra corpus --extra test --extra check --output-file requirements/development.txt
+	@$(COMPILE) --extra corpus --extra model --extra test --extra check --output-file requirements/development.txt
 	@$(COMPILE) --extra corpus --constraints requirements/development.txt --output-file requirements/corpus.txt
+	@$(COMPILE) --extra model --constraints requirements/development.txt --output-file requirements/model.txt
 
 .PHONY: bench
 bench: $(VENV)/.development ## speed and memory as ratios against peers, in one run

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import minhash, schemas, storage, tables
+from pipeline import minhash, parquet, schemas, tables
 
 VOCABULARY = 50_000
 PERMUTATIONS = 128
@@ -129,7 +129,7 @@ def write_run(
         for folder, schema in zip(folders, kinds, strict=True):
             rows = pieces.pop((part, folder), [schema.empty_table()])
             table = tables.sorted_by(pa.concat_tables(rows), "id")
-            storage.write_parquet(str(run / folder), storage.part_name(part), tables.require_schema(table, schema))
+            parquet.write(str(run / folder), parquet.part_name(part), tables.require_schema(table, schema))
 
 
 def main() -> None:

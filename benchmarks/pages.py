@@ -28,9 +28,10 @@ import pyarrow.parquet as pq
 from fastwarc import ArchiveIterator
 
 from benchmarks.memory import peak_of
-from pipeline import schemas, storage, tables, urls
+from pipeline import parquet, schemas, tables, urls
 from pipeline.fetch.captures import rows_table
 from pipeline.fetch.scan import scan
+from webtext import storage
 
 MEGABYTE = 1_000_000
 MAX_BYTES = 10 * 1024 * 1024
@@ -162,7 +163,7 @@ def write_links(folder: Path, captures: int, links: int, partitions: int) -> Non
         url = urls.normalise(url_of(number)) or ""
         rows.append((urls.link_id(url), url, "x.example", 3, FIRST_DATE, []))
     for partition, part in tables.split(tables.sorted_by(rows_table(rows, schemas.LINKS), "id"), partitions):
-        storage.write_parquet(str(folder), storage.part_name(partition), part)
+        parquet.write(str(folder), parquet.part_name(partition), part)
 
 
 def make_archives(folder: Path, captures: int, words: int) -> list[str]:

@@ -18,12 +18,12 @@ import pyarrow as pa
 
 from benchmarks import generate, harvest
 from benchmarks.memory import peak_of
-from pipeline import schemas, storage
+from pipeline import parquet, schemas
 from pipeline.config import CorpusConfig
 from pipeline.ledger import Stage
-from pipeline.stages import StageRun
-from pipeline.storage import FileRecord
-from webtext import settings
+from webtext import settings, storage
+from webtext.stages import StageRun
+from webtext.storage import FileRecord
 
 LINKS_PER_PARTITION = 25_000
 
@@ -92,8 +92,8 @@ def make_run(run: Path, count: int) -> None:
     partitions = max(4, count // LINKS_PER_PARTITION)
     generate.write_run(run, count, partitions)
     for partition in range(partitions):
-        links = storage.read_parquet(str(run / Stage.LINKS / storage.part_name(partition)))
-        storage.write_parquet(str(run / Stage.PAGES / "index"), storage.part_name(partition), fetched(links))
+        links = parquet.read(str(run / Stage.LINKS / parquet.part_name(partition)))
+        parquet.write(str(run / Stage.PAGES / "index"), parquet.part_name(partition), fetched(links))
     counters = {"submissions": count, "submissions_by_reason": {"linked": count}}
     finish(run, Stage.LINKS, {"partitions": partitions}, counters)
     finish(run, Stage.PAGES, {}, {"fetched": count})

@@ -4,12 +4,12 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator
 
-from pipeline import storage
 from pipeline.config import CorpusConfig
 from pipeline.extract.page import ExtractRules
 from pipeline.extract.task import ReadPage
 from pipeline.ledger import Stage
 from pipeline.sandbox import Limits, lease
+from webtext import storage
 
 
 @contextlib.contextmanager

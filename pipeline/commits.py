@@ -9,8 +9,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline import storage
-from pipeline.storage import FileRecord
+from webtext import storage
+from webtext.storage import FileRecord
 
 FOLDER = "_commits"
 

@@ -7,19 +7,11 @@ from typing import Any, Protocol
 
 import apache_beam as beam
 
-from pipeline import storage
-from pipeline.storage import FileRecord
+from webtext import storage
+from webtext.stages import Results
+from webtext.storage import FileRecord
 
 RESULTS = "_results.json"
-
-
-@dataclasses.dataclass(frozen=True)
-class Results:
-    """What an element of work, or all of a stage, wrote and counted, and sentences about what must stop the run."""
-
-    files: Sequence[FileRecord]
-    counters: Mapping[str, Any]
-    faults: Sequence[str] = ()
 
 
 class Result(Protocol):

@@ -10,7 +10,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from pipeline import children, locks, results, runners, stages, storage, summaries, watching
+from pipeline import children, results, runners, summaries, watching
 from pipeline.config import CorpusConfig
 from pipeline.dedup.references import PrepareReferences
 from pipeline.dedup.sources import release_parts
@@ -29,15 +29,28 @@ from pipeline.publish import release
 from pipeline.publish.release import ReleaseSettings
 from pipeline.publish.stage import PublishRelease
 from pipeline.publish.takedown import parse
-from pipeline.results import Results
-from pipeline.stages import StageRun
-from pipeline.storage import FileRecord
+from webtext import locks, stages, storage
 from webtext.errors import UserError
+from webtext.stages import Results, StageRun
+from webtext.storage import FileRecord
 
 INPUT_BYTES_PER_PARTITION = 32 * 1024 * 1024
 FEWEST_PARTITIONS = 4
 
 Manifest = Mapping[str, Any]
+LIBRARIES = (
+    "apache-beam",
+    "ada-url",
+    "fastwarc",
+    "numba",
+    "numpy",
+    "py3langid",
+    "pyarrow",
+    "resiliparse",
+    "trafilatura",
+)
+"""What can change a corpus beside webtext itself."""
+
 Work = Callable[[], Results]
 
 log = logging.getLogger("webtext")
@@ -225,7 +238,7 @@ class Run:
             found = self._gather(stage, transform)
             settings = ReleaseSettings(
                 config=config,
-                software=stages.software(),
+                software=stages.software(LIBRARIES),
                 validation_fraction=section.validation_fraction,
                 permutations=self.config.dedup.permutations,
                 name=section.name,
@@ -273,7 +286,7 @@ class Run:
 
     def _stage(self, stage: Stage, config: Mapping[str, Any], inputs: Sequence[FileRecord]) -> StageRun:
         self.examined = inputs
-        return StageRun(self.folder(stage), stage, config, inputs)
+        return StageRun(self.folder(stage), stage, config, inputs, LIBRARIES)
 
     def _perform(
         self,

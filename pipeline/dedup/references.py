@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline import layout, minhash, schemas, storage
+from pipeline import layout, minhash, parquet, schemas
 from pipeline.dedup.sources import REFERENCES
 from pipeline.ledger import Stage
+from webtext import storage
 from webtext.errors import UserError
 
 COLUMNS = pa.schema([("id", pa.string()), ("text", pa.string()), ("url", pa.string())])
@@ -46,7 +47,7 @@ class PrepareReferences(beam.PTransform):
 
 def prepare(path: str, folder: str, number: int, permutations: int) -> tuple[str, int, int]:
     """Write one file's texts and signatures as a part below `folder`; returns the path, its texts and its bad lines."""
-    name = storage.part_name(number)
+    name = parquet.part_name(number)
     sketches = []
     texts = bad = 0
     with (
@@ -60,7 +61,7 @@ def prepare(path: str, folder: str, number: int, permutations: int) -> tuple[str
             bad += unreadable
     schema = schemas.signatures(permutations)
     whole = pa.concat_tables([schema.empty_table(), *sketches])
-    storage.write_parquet(folder, storage.join(layout.SIGNATURES, name), whole)
+    parquet.write(folder, storage.join(layout.SIGNATURES, name), whole)
     return path, texts, bad
 
 

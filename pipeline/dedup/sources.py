@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline import layout, minhash, schemas, storage
+from pipeline import layout, minhash, parquet, schemas
 from pipeline.ledger import Stage
+from webtext import storage
 from webtext.errors import UserError
 
 Ordinals: TypeAlias = npt.NDArray[np.int64]
@@ -63,7 +64,7 @@ def run_parts(run: str, partitions: int) -> list[Part]:
     folder = storage.join(run, Stage.DOCUMENTS)
     return [
         Part(storage.join(folder, layout.SIGNATURES, name), (storage.join(folder, name),), Standing.RUN)
-        for name in map(storage.part_name, range(partitions))
+        for name in map(parquet.part_name, range(partitions))
     ]
 
 
@@ -74,7 +75,7 @@ def reference_parts(run: str) -> list[Part]:
         Part(
             storage.join(folder, layout.SIGNATURES, path.rsplit("/", 1)[-1]), (path,), Standing.REFERENCE, "references"
         )
-        for path in storage.list_parts(folder)
+        for path in parquet.list_parts(folder)
     ]
 
 
@@ -83,7 +84,7 @@ def release_parts(folder: str, permutations: int) -> list[Part]:
 
     Raises UserError when the folder is no release or its signatures cannot be compared with this run's.
     """
-    signatures = storage.list_parts(storage.join(folder, "signatures"))
+    signatures = parquet.list_parts(storage.join(folder, "signatures"))
     data = storage.list_files(storage.join(folder, "data"), "*.parquet")
     if not signatures or not data:
         raise UserError(
@@ -170,7 +171,7 @@ def read_rows(part: Part, rows: npt.NDArray[np.int64], columns: Sequence[str]) -
 
 
 def _read_by_id(part: Part, rows: npt.NDArray[np.int64], columns: Sequence[str]) -> Iterator[Rows]:
-    ids = storage.read_parquet(part.signatures, ["id"])["id"].combine_chunks().take(pa.array(rows))
+    ids = parquet.read(part.signatures, ["id"])["id"].combine_chunks().take(pa.array(rows))
     if not len(ids):
         return
     lowest, highest = pc.min(ids).as_py(), pc.max(ids).as_py()
@@ -202,13 +203,13 @@ def _open(path: str) -> pq.ParquetFile:
 def read_signatures(part: Part, permutations: int, columns: Sequence[str]) -> pa.Table:
     """Some columns of `schemas.signatures(permutations)` of all the part's documents."""
     expected = schemas.signatures(permutations)
-    table = storage.read_parquet(part.signatures, columns)
+    table = parquet.read(part.signatures, columns)
     return table.cast(pa.schema([expected.field(name) for name in columns])).combine_chunks()
 
 
 def ids_of(parts: Sequence[Part], ordinals: Ordinals) -> list[str]:
     """The ids of a few documents."""
     return [
-        storage.read_parquet(parts[part].signatures, ["id"])["id"][row].as_py()
+        parquet.read(parts[part].signatures, ["id"])["id"][row].as_py()
         for part, row in zip(parts_of(ordinals).tolist(), rows_of(ordinals).tolist(), strict=True)
     ]

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from apache_beam.pvalue import AsDict, AsSingleton, TaggedOutput
 
-from pipeline import schemas, storage, tables
+from pipeline import parquet, schemas, tables
 from pipeline.dedup import banding, clusters, sources
 from pipeline.dedup.components import Components
 from pipeline.dedup.keepers import Cause
@@ -21,7 +21,8 @@ from pipeline.dedup.messages import EDGES, NAMED, PAIRS, TWINS, by_part, opened,
 from pipeline.dedup.sources import Keep, Ordinals, Part
 from pipeline.dedup.steps import Count, Message, Steps
 from pipeline.ledger import Reason, Stage
-from pipeline.results import Results
+from webtext import storage
+from webtext.stages import Results
 
 PARTS_PER_RANGE = 16
 FORESTS = 16
@@ -136,7 +137,7 @@ class FindDuplicates(beam.PTransform):
 
     def _write(self, part: int, messages: Iterable[bytes]) -> Results:
         own = sources.run_parts(self.run, self.partitions)[part]
-        ids = storage.read_parquet(own.signatures, ["id"])["id"].combine_chunks()
+        ids = parquet.read(own.signatures, ["id"])["id"].combine_chunks()
         named = tables.sorted_by(opened(messages, NAMED), "fallen")
         reasons = [REASONS[Cause(cause)].value for cause in named["cause"].to_pylist()]
         duplicates = pa.table(
@@ -150,9 +151,7 @@ class FindDuplicates(beam.PTransform):
             }
         )
         folder = storage.join(self.run, Stage.DUPLICATES)
-        written = storage.write_parquet(
-            folder, storage.part_name(part), tables.require_schema(duplicates, schemas.DUPLICATES)
-        )
+        written = parquet.write(folder, parquet.part_name(part), tables.require_schema(duplicates, schemas.DUPLICATES))
         counts = {reason.value: reasons.count(reason.value) for reason in REASONS.values()}
         return Results([written], {"documents": len(ids), **counts})
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from pipeline import layout, storage
+from pipeline import layout, parquet
 from pipeline.commits import Commit, read_commit, write_commit
 from pipeline.extract.partition import (
     OpenPartition,
@@ -11,6 +11,7 @@ from pipeline.extract.partition import (
     ledger_table,
     signatures_table,
 )
+from webtext import storage
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,24 +35,24 @@ class PartitionFiles:
 
     def open(self, partition: int) -> OpenPartition:
         """Read a partition's page index; no page has its answer yet."""
-        name = storage.part_name(partition)
-        return OpenPartition(partition, storage.read_parquet(storage.join(self.pages, layout.PAGE_INDEX, name)))
+        name = parquet.part_name(partition)
+        return OpenPartition(partition, parquet.read(storage.join(self.pages, layout.PAGE_INDEX, name)))
 
     def write(self, done: OpenPartition) -> Commit:
         """Write what a partition's pages became, sorted by id, and then that it is finished.
 
         Every partition has all its files, empty ones too.
         """
-        name = storage.part_name(done.number)
+        name = parquet.part_name(done.number)
         answers = done.answers()
-        links = storage.read_parquet(storage.join(self.links, name))
+        links = parquet.read(storage.join(self.links, name))
         documents = documents_table(done.pages, links, answers)
         tables = {
             name: documents,
             storage.join(layout.SIGNATURES, name): signatures_table(documents, self.permutations),
             storage.join(layout.LEDGER, name): ledger_table(done.pages, answers),
         }
-        files = tuple(storage.write_parquet(self.documents, path, table) for path, table in tables.items())
+        files = tuple(parquet.write(self.documents, path, table) for path, table in tables.items())
         commit = Commit(done.number, self.key, files, counters(answers))
         write_commit(self.documents, commit)
         return commit

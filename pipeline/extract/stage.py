@@ -23,8 +23,8 @@ from pipeline.extract.reading import READ_AHEAD, read_records
 from pipeline.extract.task import Page, Text
 from pipeline.ledger import Ending, Reason, Stage
 from pipeline.records import RecordReader
-from pipeline.results import Results
 from pipeline.sandbox import Lane, Limits, Sandbox, Verdict, lease
+from webtext.stages import Results
 
 Task: TypeAlias = Callable[[Page], Text | Ending]
 Place: TypeAlias = tuple[int, int]

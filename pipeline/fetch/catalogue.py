@@ -19,12 +19,13 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import progress, storage, tables
+from pipeline import progress, tables
 from pipeline.fetch.captures import CAPTURES, Capture, Damage, captures_table
 from pipeline.fetch.scan import scan
 from pipeline.ledger import Stage
-from pipeline.storage import FileRecord
+from webtext import storage
 from webtext.errors import UserError
+from webtext.storage import FileRecord
 
 FOLDER = "_captures"
 BATCH = 16_384

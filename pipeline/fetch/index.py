@@ -8,13 +8,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import layout, schemas, storage
+from pipeline import layout, parquet, schemas
 from pipeline.fetch.archives import Answer, Chooser, Link, Request
 from pipeline.fetch.captures import Capture, captures_of, rows_of, rows_table
 from pipeline.ledger import FETCHED, Ending, Reason, failed
 from pipeline.records import RecordReader
 from pipeline.tables import require_schema, sorted_by
 from pipeline.warc import unpack_record
+from webtext import storage
 
 SOURCE = "warc"
 
@@ -36,11 +37,11 @@ REQUESTS = pa.schema(
 
 def read_links(folder: str, partition: int) -> pa.Table:
     """A partition's links that were not refused: id, url and created_utc, sorted by id."""
-    name = storage.part_name(partition)
-    links = storage.read_parquet(storage.join(folder, name), ["id", "url", "created_utc"])
+    name = parquet.part_name(partition)
+    links = parquet.read(storage.join(folder, name), ["id", "url", "created_utc"])
     refused = storage.join(folder, layout.LEDGER, name)
     if storage.exists(refused):
-        links = links.filter(pc.invert(pc.is_in(links["id"], storage.read_parquet(refused, ["id"])["id"])))
+        links = links.filter(pc.invert(pc.is_in(links["id"], parquet.read(refused, ["id"])["id"])))
     return sorted_by(links, "id")
 
 

@@ -16,15 +16,16 @@ from typing import Any
 import apache_beam as beam
 import pyarrow as pa
 
-from pipeline import layout, results, schemas, storage, tables
+from pipeline import layout, parquet, results, schemas, tables
 from pipeline.fetch import index
 from pipeline.fetch.archives import MAX_HOPS, Chooser, Refuse, refuse_wikipedia
 from pipeline.fetch.captures import CAPTURES, Damage
 from pipeline.fetch.catalogue import IdSet, look_up, make_catalogue
 from pipeline.fetch.index import REQUESTS
 from pipeline.records import RecordReader
-from pipeline.results import Results
-from pipeline.storage import FileRecord
+from webtext import storage
+from webtext.stages import Results
+from webtext.storage import FileRecord
 
 Packed = tuple[int, tuple[str, bytes]]
 """A partition, and some of its rows: of what kind, and packed. Kinds that meet in one shuffle stay apart by it."""
@@ -209,8 +210,8 @@ class _WriteIndex(beam.DoFn):
         answers = _rows(_ANSWERS, packed)
         with RecordReader() as reader:
             rows = index.index_table(links, answers, reader, self._max_bytes)
-        name = storage.join(layout.PAGE_INDEX, storage.part_name(partition))
-        yield Found((storage.write_parquet(self._places.pages, name, rows),), index.counters(rows))
+        name = storage.join(layout.PAGE_INDEX, parquet.part_name(partition))
+        yield Found((parquet.write(self._places.pages, name, rows),), index.counters(rows))
 
 
 def _packed(kind: str, rows: pa.Table, partitions: int) -> Iterator[Packed]:

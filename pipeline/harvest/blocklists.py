@@ -5,9 +5,10 @@ import functools
 import re
 from collections.abc import Iterable, Sequence
 
-from pipeline import storage, urls, word_lists
+from pipeline import urls, word_lists
 from pipeline.ledger import Ending, Reason, dropped
 from pipeline.wikipedia_hosts import is_wikipedia
+from webtext import storage
 from webtext.errors import UserError
 
 _PACKAGE = "pipeline.harvest"

@@ -7,15 +7,16 @@ from typing import Any
 
 import apache_beam as beam
 
-from pipeline import layout, storage, tables
+from pipeline import layout, parquet, tables
 from pipeline.harvest import tallies
 from pipeline.harvest.blocklists import AddressJudge, BlockLists
 from pipeline.harvest.merging import MergedLinks, merge_posts
 from pipeline.harvest.posts import BATCH_ROWS, POSTS, InputFile, read_posts
 from pipeline.harvest.rules import Rules
 from pipeline.harvest.tallies import Tally
-from pipeline.results import Results
-from pipeline.storage import FileRecord
+from webtext import storage
+from webtext.stages import Results
+from webtext.storage import FileRecord
 
 _ROWS_PER_PARTITION = 256
 _TALLY = "tally"
@@ -107,10 +108,10 @@ def read_file(
 
 def write_partition(folder: str, partition: int, merged: MergedLinks) -> Harvested:
     """Write a partition's links and, where there are any, the ledger rows of its refused links."""
-    name = storage.part_name(partition)
-    files = [storage.write_parquet(folder, name, merged.links)]
+    name = parquet.part_name(partition)
+    files = [parquet.write(folder, name, merged.links)]
     if merged.refused.num_rows:
-        files.append(storage.write_parquet(folder, storage.join(layout.LEDGER, name), merged.refused))
+        files.append(parquet.write(folder, storage.join(layout.LEDGER, name), merged.refused))
     return Harvested(tuple(files), tuple(merged.tallies))
 
 

@@ -14,11 +14,12 @@ import rich.console
 import rich.table
 import rich.text
 
-from pipeline import arguments, schemas, storage, tables, urls
+from pipeline import arguments, schemas, tables, urls
 from pipeline.ledger import Outcome, Reason, Stage
 from pipeline.publish import differences, reading, run_view, samples
 from pipeline.publish.samples import LinkView, Pair, Wish
 from pipeline.publish.wording import clean
+from webtext import storage
 from webtext.errors import UserError
 
 EXCERPT = 700

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline import storage, tables
+from pipeline import parquet, tables
+from webtext import storage
 
 FIRST_ID = "0" * tables.ID_PREFIX_DIGITS
 LAST_ID = "g"
@@ -18,9 +19,9 @@ LAST_ID = "g"
 
 def read_part(folder: str, partition: int, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
     """A partition's rows, or some of their columns; no rows when the stage wrote no such file."""
-    path = storage.join(folder, storage.part_name(partition))
+    path = storage.join(folder, parquet.part_name(partition))
     if storage.exists(path):
-        return storage.read_parquet(path, columns)
+        return parquet.read(path, columns)
     wanted = schema if columns is None else pa.schema([schema.field(column) for column in columns])
     return wanted.empty_table()
 
@@ -69,5 +70,5 @@ def row_count(path: str) -> int:
 
 def count_parts(folder: str) -> int:
     """How many partitions a stage's folder has: one more than the number of its last part; 0 when there is none."""
-    parts = storage.list_parts(folder)
+    parts = parquet.list_parts(folder)
     return int(parts[-1].rpartition("part-")[2].partition(".")[0]) + 1 if parts else 0

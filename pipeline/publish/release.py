@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import webtext
-from pipeline import storage
 from pipeline.ledger import Stage
 from pipeline.publish import card, report, run_view
 from pipeline.publish.books import Books, check_books
 from pipeline.publish.survey import survey
-from pipeline.results import Results
-from pipeline.storage import FileRecord
+from webtext import storage
+from webtext.stages import Results
+from webtext.storage import FileRecord
 
 CARD = "README.md"
 

@@ -10,9 +10,9 @@ import yaml
 from markupsafe import Markup
 
 import webtext
-from pipeline import storage
 from pipeline.ledger import Outcome, Reason, Stage
 from pipeline.publish import charts, differences, fidelity, run_view, samples, survey, wording
+from webtext import storage
 
 REPORT = "report.html"
 TEMPLATE = REPORT

@@ -6,10 +6,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import layout, schemas, storage, tables
+from pipeline import layout, parquet, schemas, tables
 from pipeline.ledger import Stage
 from pipeline.publish import placement, reading, settlement
 from pipeline.publish.takedown import Takedown
+from webtext import storage
 from webtext.errors import UserError
 
 PAGE_INDEX = f"{Stage.PAGES}/{layout.PAGE_INDEX}"
@@ -39,7 +40,7 @@ def existing(run: str) -> str:
 
 def endings(run: str, partition: int) -> pa.Table:
     """The ledger of a partition; before the run is finished, the endings known so far, and nothing kept yet."""
-    if storage.exists(storage.join(run, LEDGER, storage.part_name(partition))):
+    if storage.exists(storage.join(run, LEDGER, parquet.part_name(partition))):
         return reading.read_part(storage.join(run, LEDGER), partition, schemas.LEDGER)
     known = settlement.settle(read_partition(run, partition), Takedown(), validation_fraction=0)
     return known.filter(pc.not_equal(known["stage"], Stage.CORPUS.value))
@@ -73,7 +74,7 @@ def shard_files(run: str) -> list[str]:
 
 def documents(run: str, columns: Sequence[str]) -> Iterator[pa.Table]:
     """Some columns of the kept documents, a row group at a time; of all documents before the release is cut."""
-    for path in shard_files(run) or storage.list_parts(storage.join(run, Stage.DOCUMENTS)):
+    for path in shard_files(run) or parquet.list_parts(storage.join(run, Stage.DOCUMENTS)):
         yield from reading.row_groups(path, columns)
 
 
@@ -81,14 +82,14 @@ def rows_by_id(run: str, folder: str, ids: Collection[str], partitions: int) -> 
     """The rows of some ids in a partitioned folder, found by the id ranges of files and row groups."""
     found: dict[str, dict[str, Any]] = {}
     for partition, wanted in _by_range(ids, partitions).items():
-        path = storage.join(run, folder, storage.part_name(partition))
+        path = storage.join(run, folder, parquet.part_name(partition))
         found.update((row["id"], row) for row in reading.rows_of(path, wanted))
     return found
 
 
 def documents_by_id(run: str, ids: Collection[str], partitions: int) -> dict[str, dict[str, Any]]:
     """The documents of some ids, text included: from documents/, or from the release where that folder is gone."""
-    if storage.list_parts(storage.join(run, Stage.DOCUMENTS)):
+    if parquet.list_parts(storage.join(run, Stage.DOCUMENTS)):
         return rows_by_id(run, Stage.DOCUMENTS, ids, partitions)
     found: dict[str, dict[str, Any]] = {}
     for path in shard_files(run):

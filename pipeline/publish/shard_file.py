@@ -6,8 +6,9 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from pipeline import storage
-from pipeline.storage import FileRecord
+from pipeline import parquet
+from webtext import storage
+from webtext.storage import FileRecord
 
 
 class _Hashed:
@@ -44,13 +45,13 @@ def write_sorted(folder: str, name: str, schema: pa.Schema, pieces: Iterable[pa.
     rows, last = 0, ""
     with storage.open_atomic(storage.join(folder, name)) as file:
         hashed = _Hashed(file)
-        with storage.parquet_writer(pa.PythonFile(hashed, mode="w"), schema) as writer:
-            for group in _full_groups(pieces, schema, storage.ROWS_PER_GROUP):
+        with parquet.writer(pa.PythonFile(hashed, mode="w"), schema) as writer:
+            for group in _full_groups(pieces, schema, parquet.ROWS_PER_GROUP):
                 ids = group["id"].to_pylist()
                 assert all(left <= right for left, right in zip([last, *ids], ids, strict=False)), (
                     f"{name}: ids descend"
                 )
-                writer.write_table(group, row_group_size=storage.ROWS_PER_GROUP)
+                writer.write_table(group, row_group_size=parquet.ROWS_PER_GROUP)
                 rows, last = rows + len(ids), ids[-1]
     return FileRecord(name, hashed.size, hashed.sha256.hexdigest(), rows)
 

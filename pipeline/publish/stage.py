@@ -14,12 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import layout, schemas, storage, tables
+from pipeline import layout, parquet, schemas, tables
 from pipeline.ledger import Stage
 from pipeline.publish import placement, reading, run_view, settlement
 from pipeline.publish.shard_file import write_sorted
 from pipeline.publish.takedown import Takedown
-from pipeline.results import Results
+from webtext import storage
+from webtext.stages import Results
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +97,7 @@ def settle_partition(
     sketches = storage.join(run, Stage.DOCUMENTS, layout.SIGNATURES)
     signatures = reading.read_part(sketches, partition, schemas.signatures(permutations))
     signatures = tables.sorted_by(signatures.filter(pc.is_in(signatures["id"], value_set=kept)), "id")
-    release, name = storage.join(run, Stage.CORPUS), storage.part_name(partition)
+    release, name = storage.join(run, Stage.CORPUS), parquet.part_name(partition)
     files = (
         write_sorted(release, f"ledger/{name}", schemas.LEDGER, [tables.require_schema(ledger, schemas.LEDGER)]),
         write_sorted(release, f"signatures/{name}", signatures.schema, [signatures]),
@@ -166,7 +167,7 @@ def cut_shard(run: str, partitions: int, shard: Shard) -> Results:
 def _documents_of_shard(run: str, partition: int, shard: Shard) -> Iterator[pa.Table]:
     low, high = placement.prefix_range(shard.index, shard.count)
     first, last = f"{low:08x}", f"{high:08x}{reading.LAST_ID}"
-    name = storage.part_name(partition)
+    name = parquet.part_name(partition)
     columns = ["id", "stage", "outcome", "reason", "detail"]
     ledger = reading.read_part(storage.join(run, Stage.CORPUS, "ledger"), partition, schemas.LEDGER, columns)
     kept = settlement.kept_ids(ledger, shard.split)

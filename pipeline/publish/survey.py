@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import schemas, storage
+from pipeline import schemas
 from pipeline.ledger import Outcome, Stage
 from pipeline.publish import reading, run_view
+from webtext import storage
 
 ISO_MONTH = "%Y-%m"
 EDGES = (0, 1, 2, 3, 5, 7, *(round(step * 10**power) for power in range(1, 10) for step in (1, 1.5, 2, 3, 5, 7)))

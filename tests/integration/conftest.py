@@ -1,9 +1,10 @@
 """The command as a user starts it, on the sample."""
 
+import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,25 @@ Webtext = Callable[..., "subprocess.CompletedProcess[str]"]
 def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     """The test's environment with some variables changed."""
     return {**os.environ, **(changes or {})}
+
+
+@contextlib.contextmanager
+def begun(run: Path) -> Iterator["subprocess.Popen[str]"]:
+    """The command on the sample, in a process group of its own as a shell would start it."""
+    process = subprocess.Popen(
+        [WEBTEXT, *SAMPLE, "--set", f"output={run}"],
+        cwd=CHECKOUT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture(scope="session")

@@ -10,13 +10,19 @@ from pipeline import urls
 Row = dict[str, Any]
 
 
-def rows_by_id(folder: Path) -> dict[str, Row]:
-    """The rows of a folder's Parquet files; an id that stands twice fails the test."""
+def rows(folder: Path) -> list[Row]:
+    """All rows of a folder's Parquet files."""
     files = sorted(folder.glob("*.parquet"))
     assert files, f"{folder} holds no rows"
-    table = ds.dataset([str(path) for path in files]).to_table()
-    found = {str(row["id"]): row for row in table.to_pylist()}
-    assert len(found) == table.num_rows
+    found: list[Row] = ds.dataset([str(path) for path in files]).to_table().to_pylist()
+    return found
+
+
+def rows_by_id(folder: Path) -> dict[str, Row]:
+    """The rows of a folder's Parquet files; an id that stands twice fails the test."""
+    all_rows = rows(folder)
+    found = {str(row["id"]): row for row in all_rows}
+    assert len(found) == len(all_rows)
     return found
 
 

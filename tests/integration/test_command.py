@@ -8,7 +8,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -17,15 +16,8 @@ from pipeline import ledger, schemas, urls
 from samples import comparison
 from tests.conftest import CHECKOUT
 from tests.integration.conftest import SAMPLE, WEBTEXT, Webtext, environment
+from tests.integration.rows import rows
 from tests.integration.shards import shards
-
-
-def rows(folder: Path) -> list[dict[str, object]]:
-    """All rows of a folder's Parquet files."""
-    found: list[dict[str, object]] = (
-        ds.dataset([str(p) for p in sorted(folder.glob("*.parquet"))]).to_table().to_pylist()
-    )
-    return found
 
 
 def test_the_run_directory_is_what_the_design_promises(sample_run: Path) -> None:

@@ -13,7 +13,6 @@ import lzma
 import random
 import re
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -24,8 +23,7 @@ import psutil
 import pytest
 import zstandard
 
-from tests.conftest import CHECKOUT
-from tests.integration.conftest import SAMPLE, WEBTEXT, Webtext, environment
+from tests.integration.conftest import Webtext, begun
 from tests.integration.rows import Row, id_of, rows_by_id
 from tests.integration.shards import shards
 from tests.pipeline.fetch.archive_bytes import http, members, warc
@@ -363,56 +361,53 @@ def counters(run: Path, stage: str) -> dict[str, Any]:
 # Pages that hang and crash their child
 
 
-def test_pages_that_take_too_much_end_and_their_neighbours_do_not(
-    tmp_path: Path, webtext: Webtext, sample_run: Path
+@pytest.mark.parametrize(
+    ("limit", "ending"),
+    [
+        ("deadline_seconds=1", ("failed", "extraction_timeout", "more than 1 seconds")),
+        ("memory_bytes=550_000_000", ("failed", "extraction_crash", "memory limit of 550000000 bytes")),
+    ],
+    ids=["slow", "large"],
+)
+def test_a_page_that_takes_too_much_ends_and_its_neighbours_do_not(
+    tmp_path: Path, webtext: Webtext, sample_run: Path, limit: str, ending: tuple[str, str, str]
 ) -> None:
-    """A tree that memory does not hold, and a text of more than a million words."""
+    """A text of more than a million words, and a tree that memory does not hold."""
     texts = [row["text"] for row in rows_by_id(sample_run / "corpus/data").values()]
-    slow = " ".join(random.Random(4).choices(" ".join(texts).split(), k=1_200_000))
-    pages = {
-        "slow": (
-            with_body(f"<html><body><p>{slow}".encode()),
-            ("failed", "extraction_timeout", "more than 1 seconds"),
-        ),
-        "large": (with_body(b"<p>a" * 2_600_000), ("failed", "extraction_crash", "memory limit of 550000000 bytes")),
-        **{f"other {number}": (of_length(10**6), ("kept", "kept", "train")) for number in range(20)},
-    }
-    records = [build(name, text) for (name, (build, _)), text in zip(pages.items(), texts[: len(pages)], strict=True)]
+    if "seconds" in limit:
+        bad = f"<html><body><p>{' '.join(random.Random(4).choices(' '.join(texts).split(), k=1_200_000))}".encode()
+    else:
+        bad = b"<p>a" * 2_600_000
+    pages = {"bad": ending} | {f"other {number}": ("kept", "kept", "train") for number in range(20)}
+    builds = [with_body(bad)] + [of_length(10**6)] * 20
+    records = [build(name, text) for name, build, text in zip(pages, builds, texts[: len(pages)], strict=True)]
     (tmp_path / "pages.warc.gz").write_bytes(members(*records))
     (tmp_path / "urls.txt").write_text("".join(f"{url(name)}\n" for name in pages))
     done = webtext(
         *("corpus", "--set", f"output={tmp_path}/run", "--set", f"harvest.urls=[{tmp_path}/urls.txt]"),
         *("--set", f"fetch.archives=[{tmp_path}/pages.warc.gz]", "--set", "publish.validation_fraction=0"),
-        *("--set", "extract.deadline_seconds=1", "--set", "extract.memory_bytes=550_000_000"),
+        *("--set", f"extract.{limit}"),
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     endings = rows_by_id(tmp_path / "run/corpus/ledger")
     found = {name: endings[id_of(url(name))] for name in pages}
-    assert {name: (row["outcome"], row["reason"], row["detail"]) for name, row in found.items()} == {
-        name: ending for name, (_, ending) in pages.items()
-    }
+    assert {name: (row["outcome"], row["reason"], row["detail"]) for name, row in found.items()} == pages
 
 
 def test_children_that_segfault_change_nothing(tmp_path: Path, sample_run: Path) -> None:
     run = tmp_path / "run"
-    command = psutil.Popen(
-        [WEBTEXT, *SAMPLE, "--set", f"output={run}"],
-        cwd=CHECKOUT,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    shot = 0
-    while command.poll() is None and not shot:
-        time.sleep(0.02)
-        if (run / "documents").exists():
-            time.sleep(0.3)  # the children are in the middle of their pages
-            for child in command.children():
-                child.send_signal(signal.SIGSEGV)
-                shot += 1
-    _, said = command.communicate(timeout=120)
+    with begun(run) as command:
+        shot = 0
+        while command.poll() is None and not shot:
+            time.sleep(0.02)
+            if (run / "documents").exists():
+                time.sleep(0.3)  # the children are in the middle of their pages
+                for child in psutil.Process(command.pid).children():
+                    child.send_signal(signal.SIGSEGV)
+                    shot += 1
+        _, said = command.communicate(timeout=120)
     assert command.returncode == 0, said
-    assert b"Traceback" not in said
+    assert "Traceback" not in said
     assert shot, "the command was done before a child could be shot"
     assert shards(run) == shards(sample_run)

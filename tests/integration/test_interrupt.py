@@ -7,37 +7,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.conftest import CHECKOUT
-from tests.integration.conftest import SAMPLE, WEBTEXT, Webtext, environment
+from tests.integration.conftest import SAMPLE, Webtext, begun
 from tests.integration.shards import shards
 
 SECONDS_TO_COME_SO_FAR = 60
 SECONDS_TO_STOP = 20
-
-
-@contextlib.contextmanager
-def begun(run: Path) -> Iterator["subprocess.Popen[str]"]:
-    """The command on the sample, in a process group of its own as a shell would start it."""
-    process = subprocess.Popen(
-        [WEBTEXT, *SAMPLE, "--set", f"output={run}"],
-        cwd=CHECKOUT,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CHECKOUT
-from tests.integration.conftest import SAMPLE, WEBTEXT, Webtext, environment
+from tests.integration.conftest import SAMPLE, Webtext, begun
 from tests.integration.shards import shards
 
 KILLS = 10
@@ -53,19 +53,13 @@ def test_a_run_killed_ten_times_ends_with_the_same_bytes(tmp_path: Path, webtext
     killed = 0
     for _ in range(KILLS):
         began = time.monotonic()
-        process = subprocess.Popen(
-            [WEBTEXT, *SAMPLE, "--set", f"output={run}"],
-            cwd=CHECKOUT,
-            env=environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            process.wait(timeout=dice.uniform(0.4, 1.8))
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            killed += 1
+        with begun(run) as process:
+            try:
+                process.wait(timeout=dice.uniform(0.4, 1.8))
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                killed += 1
         assert time.monotonic() - began < 60
     assert killed >= KILLS // 2, "most of the runs ended before they could be killed: shorten the waits"
     done = webtext(*SAMPLE, "--set", f"output={run}")

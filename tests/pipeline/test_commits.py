@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import storage
 from pipeline.commits import Commit, commit_name, read_commit, write_commit
+from webtext import storage
 
 
 @pytest.fixture

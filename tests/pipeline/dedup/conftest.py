@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline import minhash, schemas, storage, tables
+from pipeline import minhash, parquet, schemas, tables
 from pipeline.dedup.stage import FindDuplicates
-from pipeline.results import Results
+from webtext import storage
+from webtext.stages import Results
 
 Text = str | tuple[str, Mapping[str, Any]]
 
@@ -72,17 +73,17 @@ def write_run(run: Path, texts: Mapping[str, Text], partitions: int, permutation
         cut = dict(tables.split(table, partitions))
         for part in range(partitions):
             rows = tables.sorted_by(cut.get(part, table.schema.empty_table()), "id")
-            storage.write_parquet(str(run / folder), storage.part_name(part), rows, rows_per_group=3)
+            parquet.write(str(run / folder), parquet.part_name(part), rows, rows_per_group=3)
 
 
 def write_release(folder: Path, texts: Mapping[str, Text], permutations: int = 128) -> None:
     """A release of two shards and three parts of signatures."""
     documents, signatures = (tables.sorted_by(table, "id") for table in document_tables(texts, permutations))
     half = documents.num_rows // 2
-    storage.write_parquet(str(folder), "data/train-00000-of-00001.parquet", documents.slice(half))
-    storage.write_parquet(str(folder), "data/validation-00000-of-00001.parquet", documents.slice(0, half))
+    parquet.write(str(folder), "data/train-00000-of-00001.parquet", documents.slice(half))
+    parquet.write(str(folder), "data/validation-00000-of-00001.parquet", documents.slice(0, half))
     for part, rows in tables.split(signatures, 3):
-        storage.write_parquet(str(folder), f"signatures/{storage.part_name(part)}", rows)
+        parquet.write(str(folder), f"signatures/{parquet.part_name(part)}", rows)
 
 
 class Outcome:

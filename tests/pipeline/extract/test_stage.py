@@ -18,7 +18,7 @@ import pyarrow as pa
 import pytest
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
-from pipeline import progress, schemas, storage, tables
+from pipeline import parquet, progress, schemas, tables
 from pipeline.commits import Commit, commit_name
 from pipeline.extract.files import PartitionFiles
 from pipeline.extract.page import ExtractRules
@@ -26,6 +26,7 @@ from pipeline.extract.stage import ExtractDocuments, Task
 from pipeline.extract.task import Page, ReadPage
 from pipeline.ledger import Reason
 from pipeline.sandbox import Done, Limits, Sandbox
+from webtext import storage
 
 CHECKOUT = Path(__file__).parent.parent.parent.parent
 sys.path.append(str(CHECKOUT))  # children look for the tests' tasks where their parent does
@@ -62,7 +63,7 @@ def make_run(folder: Path, records: Sequence[str], partitions: int = PARTITIONS)
         parts = dict(tables.split(table, partitions))
         for partition in range(partitions):
             part = parts.get(partition, schema.empty_table())
-            storage.write_parquet(str(folder / name), storage.part_name(partition), part)
+            parquet.write(str(folder / name), parquet.part_name(partition), part)
     return folder
 
 
@@ -98,9 +99,9 @@ def digests(run: Path) -> dict[str, str]:
 
 
 def read(run: Path, folder: str = "") -> list[dict[str, Any]]:
-    parts = storage.list_parts(str(run / "documents" / folder))
+    parts = parquet.list_parts(str(run / "documents" / folder))
     assert len(parts) == PARTITIONS
-    return pa.concat_tables([storage.read_parquet(part) for part in parts]).to_pylist()  # type: ignore[no-any-return]
+    return pa.concat_tables([parquet.read(part) for part in parts]).to_pylist()  # type: ignore[no-any-return]
 
 
 MIXED = [
@@ -157,8 +158,8 @@ def test_a_run_without_pages_still_has_all_its_files(tmp_path: Path) -> None:
     for folder, schema in (
         ("", schemas.DOCUMENTS), ("_signatures", schemas.signatures(16)), ("_ledger", schemas.LEDGER),
     ):  # fmt: skip
-        for part in storage.list_parts(str(run / "documents" / folder)):
-            tables.require_schema(storage.read_parquet(part), schema)
+        for part in parquet.list_parts(str(run / "documents" / folder)):
+            tables.require_schema(parquet.read(part), schema)
 
 
 def test_the_bytes_depend_on_neither_workers_nor_order(tmp_path: Path) -> None:
@@ -200,7 +201,7 @@ def test_finished_partitions_are_not_done_again(tmp_path: Path) -> None:
     assert pages_read() == 30
     before = digests(run)
     assert pages_read() == 0
-    inside = storage.read_parquet(str(documents / "part-00001.parquet")).num_rows
+    inside = parquet.read(str(documents / "part-00001.parquet")).num_rows
     (documents / commit_name(1)).unlink()
     assert pages_read() == inside
     (documents / commit_name(1)).write_text('{"partition": 1, ')

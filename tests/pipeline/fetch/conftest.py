@@ -9,12 +9,14 @@ import pyarrow as pa
 import pytest
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
-from pipeline import results, schemas, storage, tables, urls
+from pipeline import parquet, results, schemas, tables, urls
 from pipeline.fetch.archives import Refuse
 from pipeline.fetch.stage import FindPages, Places, summed_up, wikipedia_alone
-from pipeline.results import Results, WriteResults
-from pipeline.storage import FileRecord
+from pipeline.results import WriteResults
 from tests.pipeline.fetch.archive_bytes import MEGABYTE, id_of
+from webtext import storage
+from webtext.stages import Results
+from webtext.storage import FileRecord
 
 
 @dataclasses.dataclass
@@ -46,13 +48,13 @@ class FetchRun:
         parts = dict(tables.split(links_table, self.partitions))
         for number in range(self.partitions):
             part = parts.get(number, links_table.slice(0, 0))
-            storage.write_parquet(self.places.links, storage.part_name(number), part)
+            parquet.write(self.places.links, parquet.part_name(number), part)
         ledger = [
             {"id": id_of(url), "url": url, "stage": "links", "outcome": "dropped", "reason": "wikipedia", "detail": ""}
             for url in refused
         ]
         for number, part in tables.split(pa.Table.from_pylist(ledger, schema=schemas.LEDGER), self.partitions):
-            storage.write_parquet(self.places.links, f"_ledger/{storage.part_name(number)}", part)
+            parquet.write(self.places.links, f"_ledger/{parquet.part_name(number)}", part)
 
     def find_pages(
         self, archives: Sequence[Path], max_bytes: int = MEGABYTE, judge: Callable[[], Refuse] = wikipedia_alone
@@ -66,7 +68,7 @@ class FetchRun:
     def index(self) -> list[dict[str, Any]]:
         """All rows of the page index, in the order of the partitions."""
         parts = [
-            storage.read_parquet(storage.join(self.places.pages, "index", storage.part_name(number)))
+            parquet.read(storage.join(self.places.pages, "index", parquet.part_name(number)))
             for number in range(self.partitions)
         ]
         return [row for part in parts for row in part.to_pylist()]

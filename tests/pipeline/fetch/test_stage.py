@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipeline import schemas, storage, urls
+from pipeline import parquet, schemas, urls
 from pipeline.fetch import catalogue
 from pipeline.fetch.archives import MAX_HOPS, Refuse
 from pipeline.ledger import Ending, Reason, dropped
@@ -20,6 +20,7 @@ from pipeline.records import RecordReader
 from pipeline.warc import HttpResponse, read_response
 from tests.pipeline.fetch.archive_bytes import MEGABYTE, http, id_of, members, warc
 from tests.pipeline.fetch.conftest import FetchRun, index_files
+from webtext import storage
 
 DAY = 86_400
 
@@ -51,7 +52,7 @@ def test_every_link_that_was_not_refused_has_one_row(run: FetchRun, tmp_path: Pa
     assert found.counters["not_in_archive"] == 24
     assert (found.counters["archives"], found.counters["captures"]) == (1, 30)
     for number in range(run.partitions):
-        part = storage.read_parquet(storage.join(run.places.pages, "index", storage.part_name(number)))
+        part = parquet.read(storage.join(run.places.pages, "index", parquet.part_name(number)))
         assert part.schema.names == schemas.PAGES.names
     for file in found.files:
         content = (Path(run.places.pages) / file.path).read_bytes()

@@ -15,11 +15,11 @@ import pyarrow as pa
 import pytest
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
-from pipeline import schemas, storage, tables, urls
+from pipeline import parquet, schemas, tables, urls
 from pipeline.harvest.blocklists import BlockLists, block_lists
 from pipeline.harvest.rules import Rules
 from pipeline.harvest.stage import Harvested, HarvestLinks, summed_up
-from pipeline.storage import FileRecord
+from webtext.storage import FileRecord
 
 
 class _Keep(beam.DoFn):
@@ -89,12 +89,12 @@ def _bytes(folder: Path) -> dict[str, bytes]:
 
 def test_links_ledger_and_books(inputs: tuple[list[Path], list[Path]], tmp_path: Path) -> None:
     folder, files, counters = _harvest(tmp_path, *inputs)
-    parts = [storage.read_parquet(path) for path in storage.list_parts(str(folder))]
+    parts = [parquet.read(path) for path in parquet.list_parts(str(folder))]
     assert [record.path for record in files if not record.path.startswith("_")] == [
-        storage.part_name(partition) for partition in range(4)
+        parquet.part_name(partition) for partition in range(4)
     ]
     assert {record.path: record.rows for record in files} == {
-        str(path.relative_to(folder)): storage.read_parquet(str(path)).num_rows for path in folder.rglob("*.parquet")
+        str(path.relative_to(folder)): parquet.read(str(path)).num_rows for path in folder.rglob("*.parquet")
     }
     for partition, part in enumerate(parts):
         tables.require_schema(part, schemas.LINKS)
@@ -110,7 +110,7 @@ def test_links_ledger_and_books(inputs: tuple[list[Path], list[Path]], tmp_path:
     assert early | lists | {"http://i.imgur.com/x.png"} <= set(links) <= pages | lists | {"http://i.imgur.com/x.png"}
     assert len(links["http://i.imgur.com/x.png"]["submissions"]) == 20
 
-    ledger = pa.concat_tables(storage.read_parquet(path) for path in storage.list_parts(str(folder / "_ledger")))
+    ledger = pa.concat_tables(parquet.read(path) for path in parquet.list_parts(str(folder / "_ledger")))
     tables.require_schema(ledger, schemas.LEDGER)
     assert {row["url"]: row["reason"] for row in ledger.to_pylist()} == {
         "http://i.imgur.com/x.png": "blocked_domain",
@@ -148,7 +148,7 @@ def test_no_input_at_all(tmp_path: Path) -> None:
     folder, files, counters = _harvest(tmp_path, [], [], partitions=3)
     assert [record.rows for record in files] == [0, 0, 0]
     assert counters["submissions"] == 0
-    tables.require_schema(storage.read_parquet(str(folder / "part-00000.parquet")), schemas.LINKS)
+    tables.require_schema(parquet.read(str(folder / "part-00000.parquet")), schemas.LINKS)
 
 
 def test_rules_reach_the_posts(inputs: tuple[list[Path], list[Path]], tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_real_posts(shared_data: Path, tmp_path: Path) -> None:
     dumps = sorted((shared_data / "world" / "submissions").glob("RS_*.zst"))
     folder, _, counters = _harvest(tmp_path, dumps, partitions=8)
     assert counters["submissions"] == 58_477
-    links = pa.concat_tables(storage.read_parquet(path) for path in storage.list_parts(str(folder)))
+    links = pa.concat_tables(parquet.read(path) for path in parquet.list_parts(str(folder)))
     ids = set(links["id"].to_pylist())
     with gzip.open(shared_data / "world" / "truth.jsonl.gz") as file:
         pages = [orjson.loads(line) for line in file]
@@ -172,7 +172,7 @@ def test_real_posts(shared_data: Path, tmp_path: Path) -> None:
         assert url is not None
         assert (urls.link_id(url) in ids) is (page["eligible"] == "yes"), page["url"]
 
-    ledger = pa.concat_tables(storage.read_parquet(path) for path in storage.list_parts(str(folder / "_ledger")))
+    ledger = pa.concat_tables(parquet.read(path) for path in parquet.list_parts(str(folder / "_ledger")))
     refused = dict(zip(ledger["id"].to_pylist(), ledger["reason"].to_pylist(), strict=True))
     assert set(refused) <= ids
     for page in pages:

@@ -11,11 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline import schemas, storage, tables, urls
+from pipeline import parquet, schemas, tables, urls
 from pipeline.ledger import Outcome, Reason, Stage
 from pipeline.publish import release, run_view, stage
 from pipeline.publish.takedown import Takedown
 from pipeline.results import added_up
+from webtext import storage
 
 PERMUTATIONS = 32
 HOSTILE = """<script>alert("x")</script> & 'quotes' "><img src=http://evil.example/x.png onerror=alert(1)>"""
@@ -175,7 +176,7 @@ def write_run(
             if shuffle is not None and folder != "documents":  # whose rows must ascend
                 order = np.random.default_rng(shuffle).permutation(part.num_rows)
                 part = part.take(pa.array(order, pa.int64()))
-            storage.write_parquet(str(run / folder), storage.part_name(partition), part, rows_per_group=16)
+            parquet.write(str(run / folder), parquet.part_name(partition), part, rows_per_group=16)
     submissions = {"link": count, "low_karma": 700, "bad_line": 3}
     storage.write_json(
         str(run / "links"),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import storage
+from pipeline import parquet
 from pipeline.publish.shard_file import write_sorted
 
 SCHEMA = pa.schema([pa.field("id", pa.string(), nullable=False), pa.field("score", pa.int64())])
@@ -39,7 +39,7 @@ def test_the_record_tells_what_was_written(tmp_path: Path) -> None:
     assert (record.bytes, record.sha256) == (len(content), hashlib.sha256(content).hexdigest())
     file = pq.ParquetFile(tmp_path / record.path)
     groups = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
-    assert groups == [storage.ROWS_PER_GROUP, storage.ROWS_PER_GROUP, 9000 - 2 * storage.ROWS_PER_GROUP]
+    assert groups == [parquet.ROWS_PER_GROUP, parquet.ROWS_PER_GROUP, 9000 - 2 * parquet.ROWS_PER_GROUP]
     assert file.read().equals(_rows(0, 9000))
 
 

@@ -12,11 +12,11 @@ import pytest
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that
 
-from pipeline import schemas, storage, urls
+from pipeline import parquet, schemas, urls
 from pipeline.ledger import Outcome, Reason, Stage
 from pipeline.publish import placement, stage, takedown
 from pipeline.publish.books import BooksDoNotBalanceError
-from pipeline.results import Results
+from webtext.stages import Results
 
 Make = Callable[..., Path]
 
@@ -134,7 +134,7 @@ def test_documents_out_of_order_fail_loudly(tmp_path: Path, make_run: Make, publ
     run = make_run(tmp_path / "run")
     documents = pq.read_table(run / "documents/part-00001.parquet")
     backwards = documents.take(pa.array(range(documents.num_rows)[::-1]))
-    storage.write_parquet(str(run / "documents"), "part-00001.parquet", backwards)
+    parquet.write(str(run / "documents"), "part-00001.parquet", backwards)
     with pytest.raises(AssertionError, match="ids descend"):
         publish(run)
 
@@ -142,7 +142,7 @@ def test_documents_out_of_order_fail_loudly(tmp_path: Path, make_run: Make, publ
 def test_a_lost_page_fails_loudly(tmp_path: Path, make_run: Make, publish: Make) -> None:
     run = make_run(tmp_path / "run")
     pages = pq.read_table(run / "pages/index/part-00002.parquet")
-    storage.write_parquet(str(run / "pages/index"), "part-00002.parquet", pages.filter(pa.array([False] * len(pages))))
+    parquet.write(str(run / "pages/index"), "part-00002.parquet", pages.filter(pa.array([False] * len(pages))))
     with pytest.raises(BooksDoNotBalanceError, match="links have no ending"):
         publish(run)
     assert not (run / "corpus/README.md").exists()
@@ -159,7 +159,7 @@ def test_a_link_that_two_stages_claim_fails_loudly(tmp_path: Path, make_run: Mak
         "detail": "",
     }
     both = pa.concat_tables([refused, pa.Table.from_pylist([extra], schema=schemas.LEDGER)])
-    storage.write_parquet(str(run / "documents/_ledger"), "part-00001.parquet", both)
+    parquet.write(str(run / "documents/_ledger"), "part-00001.parquet", both)
     with pytest.raises(BooksDoNotBalanceError, match="more than one ending"):
         publish(run)
 

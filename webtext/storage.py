@@ -1,4 +1,4 @@
-"""Files that are whole or absent, on any file system that fsspec reads: parts, manifests, the mark of success.
+"""Files that are whole or absent, on any file system that fsspec reads: manifests, marks of success, whatever else.
 
 A file is written under a temporary name beside its place, synced, and renamed. Object stores have no rename worth the
 name, but there an upload appears whole or not at all, which is the same promise.
@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import fnmatch
 import hashlib
-import io
 import os
 import posixpath
 from collections.abc import Iterator, Sequence
@@ -18,8 +17,6 @@ from typing import Any, BinaryIO
 import fsspec
 import fsspec.core
 import orjson
-import pyarrow as pa
-import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from webtext.errors import UserError
@@ -27,8 +24,6 @@ from webtext.errors import UserError
 MANIFEST = "manifest.json"
 SUCCESS = "_SUCCESS"
 TEMPORARY_PREFIX = "_temporary."
-
-ROWS_PER_GROUP = 4096
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,11 +39,6 @@ class FileRecord:
 def join(folder: str, *names: str) -> str:
     """A path below a folder, local or remote."""
     return posixpath.join(folder, *names)
-
-
-def part_name(partition: int) -> str:
-    """The name of a partition's file: part-00042.parquet."""
-    return f"part-{partition:05d}.parquet"
 
 
 def exists(path: str) -> bool:
@@ -92,11 +82,6 @@ def _like(pattern: str, filesystem: Any, path: str) -> str:
     if Path(pattern).is_absolute() or "://" in pattern:
         return path
     return os.path.relpath(path)
-
-
-def list_parts(folder: str) -> list[str]:
-    """The `part-*.parquet` files of a folder, sorted; none when the folder is absent."""
-    return list_files(folder, "part-*.parquet")
 
 
 def list_files(folder: str, pattern: str) -> list[str]:
@@ -162,43 +147,6 @@ def write_bytes(folder: str, name: str, content: bytes, rows: int | None = None)
     with open_atomic(join(folder, name)) as file:
         file.write(content)
     return FileRecord(name, len(content), hashlib.sha256(content).hexdigest(), rows)
-
-
-def write_parquet(folder: str, name: str, table: pa.Table, rows_per_group: int = ROWS_PER_GROUP) -> FileRecord:
-    """Write a table as one Parquet file (see `parquet_bytes`)."""
-    return write_bytes(folder, name, parquet_bytes(table, rows_per_group), table.num_rows)
-
-
-def parquet_bytes(table: pa.Table, rows_per_group: int = ROWS_PER_GROUP) -> bytes:
-    """A table as a Parquet file. Equal tables give equal bytes."""
-    sink = io.BytesIO()
-    with parquet_writer(sink, table.schema) as writer:
-        if table.num_rows:
-            writer.write_table(table, row_group_size=rows_per_group)
-    return sink.getvalue()
-
-
-def parquet_writer(sink: Any, schema: pa.Schema) -> pq.ParquetWriter:
-    """A writer with the settings of every Parquet file here: zstd, page index, content-defined chunks.
-
-    Write no tables without rows: Hugging Face's datasets takes the first row group's rows for its batch size, and fails
-    when that is zero.
-    """
-    return pq.ParquetWriter(
-        sink,
-        schema,
-        compression="zstd",
-        compression_level=3,
-        write_page_index=True,
-        use_content_defined_chunking=True,
-    )
-
-
-def read_parquet(path: str, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read a Parquet file, or some of its columns."""
-    filesystem, location = fsspec.core.url_to_fs(path)
-    with filesystem.open(location, "rb") as file:
-        return pq.ParquetFile(file).read(columns=list(columns) if columns is not None else None)
 
 
 def read_bytes(path: str) -> bytes:

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import stages, storage
-from pipeline.results import Results
-from pipeline.stages import StageRun
-from pipeline.storage import FileRecord
+from webtext import stages, storage
+from webtext.stages import Results, StageRun
+from webtext.storage import FileRecord
 
 INPUT = FileRecord("dump", 3, "abc")
 
@@ -26,7 +25,7 @@ class Work:
 
 
 def stage(folder: Path, min_karma: int = 3, source: FileRecord = INPUT) -> StageRun:
-    return StageRun(str(folder), "links", {"min_karma": min_karma}, [source])
+    return StageRun(str(folder), "links", {"min_karma": min_karma}, [source], ["pyarrow"])
 
 
 def test_a_finished_stage_is_skipped_and_a_changed_one_is_not(tmp_path: Path) -> None:

@@ -18,24 +18,21 @@ import fsspec.core
 from fsspec.implementations.local import LocalFileSystem
 
 import webtext
-from pipeline import storage
-from pipeline.results import Results
-from pipeline.storage import FileRecord
+from webtext import storage
 from webtext.errors import UserError
+from webtext.storage import FileRecord
 
 FINGERPRINT = "_fingerprint.json"
 INPUTS_SEEN = "_inputs.json"
-LIBRARIES = (
-    "apache-beam",
-    "ada-url",
-    "fastwarc",
-    "numba",
-    "numpy",
-    "py3langid",
-    "pyarrow",
-    "resiliparse",
-    "trafilatura",
-)
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    """What an element of work, or all of a stage, wrote and counted, and sentences about what must stop the run."""
+
+    files: Sequence[FileRecord]
+    counters: Mapping[str, Any]
+    faults: Sequence[str] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +43,8 @@ class StageRun:
     name: str
     config: Mapping[str, Any]
     inputs: Sequence[FileRecord]
+    libraries: Sequence[str] = ()
+    """Distributions whose version can change the result: what the manifest tells of."""
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -85,7 +84,7 @@ class StageRun:
             "inputs": [dataclasses.asdict(record) for record in self.inputs],
             "outputs": [dataclasses.asdict(record) for record in sorted(outputs, key=lambda record: record.path)],
             "config": dict(self.config),
-            "software": software(),
+            "software": software(self.libraries),
             "counters": dict(counters),
         }
         storage.write_json(self.folder, storage.MANIFEST, manifest)
@@ -93,9 +92,9 @@ class StageRun:
         return manifest
 
 
-def software() -> dict[str, str]:
-    """Versions of what can change the result."""
-    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
+def software(libraries: Sequence[str]) -> dict[str, str]:
+    """Versions of webtext, of Python, and of some distributions."""
+    versions = {name: importlib.metadata.version(name) for name in libraries}
     return {"webtext": webtext.__version__, "python": platform.python_version(), **versions}
 
 

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import storage
+from pipeline import parquet
+from webtext import storage
 from webtext.errors import UserError
 
 TABLE = pa.table({"id": [f"{i:032x}" for i in range(10_000)], "n": range(10_000)})
@@ -44,9 +45,9 @@ def test_remote_files_are_whole_or_absent_too() -> None:
     record = storage.write_bytes("memory://run", "file", b"whole")
     assert memory.cat_file("/run/file") == b"whole"
     assert record.bytes == 5
-    storage.write_parquet("memory://run", "part-00000.parquet", TABLE)
-    assert storage.list_parts("memory://run") == ["memory://run/part-00000.parquet"]
-    assert storage.read_parquet("memory://run/part-00000.parquet", ["n"])["n"].to_pylist()[:2] == [0, 1]
+    parquet.write("memory://run", "part-00000.parquet", TABLE)
+    assert parquet.list_parts("memory://run") == ["memory://run/part-00000.parquet"]
+    assert parquet.read("memory://run/part-00000.parquet", ["n"])["n"].to_pylist()[:2] == [0, 1]
 
 
 def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:
@@ -63,8 +64,8 @@ def test_a_place_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_equal_tables_give_equal_bytes_with_a_page_index(tmp_path: Path) -> None:
-    first = storage.write_parquet(str(tmp_path), "a.parquet", TABLE)
-    second = storage.write_parquet(str(tmp_path), "b.parquet", TABLE)
+    first = parquet.write(str(tmp_path), "a.parquet", TABLE)
+    second = parquet.write(str(tmp_path), "b.parquet", TABLE)
     assert first.sha256 == second.sha256
     assert first.rows == 10_000
     assert first.bytes == (tmp_path / "a.parquet").stat().st_size
@@ -75,10 +76,10 @@ def test_equal_tables_give_equal_bytes_with_a_page_index(tmp_path: Path) -> None
 
 
 def test_a_table_without_rows_is_a_file_without_row_groups(tmp_path: Path) -> None:
-    record = storage.write_parquet(str(tmp_path), "empty.parquet", TABLE.slice(0, 0))
+    record = parquet.write(str(tmp_path), "empty.parquet", TABLE.slice(0, 0))
     assert record.rows == 0
     assert pq.read_metadata(tmp_path / "empty.parquet").num_row_groups == 0
-    assert storage.read_parquet(str(tmp_path / "empty.parquet")).schema == TABLE.schema
+    assert parquet.read(str(tmp_path / "empty.parquet")).schema == TABLE.schema
 
 
 def test_globs_give_each_file_once_sorted_and_in_the_patterns_style(
@@ -101,10 +102,10 @@ def test_a_glob_that_matches_nothing_names_its_key(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["runs [2017]", "all *", "what?", "[!a]"])
 def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
     folder = str(tmp_path / name)
-    assert storage.list_parts(folder) == storage.list_files(folder, "*") == []
+    assert parquet.list_parts(folder) == storage.list_files(folder, "*") == []
     for file in ("part-00001.parquet", "part-00000.parquet", f"{storage.TEMPORARY_PREFIX}x.1"):
         storage.write_bytes(folder, file, b"")
-    assert storage.list_parts(folder) == [f"{folder}/part-00000.parquet", f"{folder}/part-00001.parquet"]
+    assert parquet.list_parts(folder) == [f"{folder}/part-00000.parquet", f"{folder}/part-00001.parquet"]
     storage.remove_temporaries(folder)
     assert len(list(Path(folder).iterdir())) == 2
 

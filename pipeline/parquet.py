@@ -1,0 +1,61 @@
+"""Parquet as every dataset here is written: equal tables give equal bytes."""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import fsspec.core
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from webtext import storage
+from webtext.storage import FileRecord
+
+ROWS_PER_GROUP = 4096
+
+
+def part_name(partition: int) -> str:
+    """The name of a partition's file: part-00042.parquet."""
+    return f"part-{partition:05d}.parquet"
+
+
+def list_parts(folder: str) -> list[str]:
+    """The `part-*.parquet` files of a folder, sorted; none when the folder is absent."""
+    return storage.list_files(folder, "part-*.parquet")
+
+
+def write(folder: str, name: str, table: pa.Table, rows_per_group: int = ROWS_PER_GROUP) -> FileRecord:
+    """Write a table as one Parquet file (see `to_bytes`)."""
+    return storage.write_bytes(folder, name, to_bytes(table, rows_per_group), table.num_rows)
+
+
+def to_bytes(table: pa.Table, rows_per_group: int = ROWS_PER_GROUP) -> bytes:
+    """A table as a Parquet file. Equal tables give equal bytes."""
+    sink = io.BytesIO()
+    with writer(sink, table.schema) as open_writer:
+        if table.num_rows:
+            open_writer.write_table(table, row_group_size=rows_per_group)
+    return sink.getvalue()
+
+
+def writer(sink: Any, schema: pa.Schema) -> pq.ParquetWriter:
+    """A writer with the settings of every Parquet file here: zstd, page index, content-defined chunks.
+
+    Write no tables without rows: Hugging Face's datasets takes the first row group's rows for its batch size, and fails
+    when that is zero.
+    """
+    return pq.ParquetWriter(
+        sink,
+        schema,
+        compression="zstd",
+        compression_level=3,
+        write_page_index=True,
+        use_content_defined_chunking=True,
+    )
+
+
+def read(path: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a Parquet file, or some of its columns."""
+    filesystem, location = fsspec.core.url_to_fs(path)
+    with filesystem.open(location, "rb") as file:
+        return pq.ParquetFile(file).read(columns=list(columns) if columns is not None else None)
