@@ -1,12 +1,14 @@
 """Parquet as every dataset here is written: equal tables give equal bytes."""
 
+import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import fsspec.core
 import pyarrow as pa
 import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
 
 from webtext import storage
 from webtext.storage import FileRecord
@@ -54,8 +56,20 @@ def writer(sink: Any, schema: pa.Schema) -> pq.ParquetWriter:
     )
 
 
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[pq.ParquetFile]:
+    """Open a Parquet file for reading.
+
+    Arrow's threads may let go of a file after the read has returned. One of Python's needs the interpreter for that,
+    which aborts a process that is just ending: local files are opened by Arrow itself.
+    """
+    filesystem, location = fsspec.core.url_to_fs(path)
+    local = isinstance(filesystem, LocalFileSystem)
+    with pa.OSFile(location) if local else filesystem.open(location, "rb") as file:
+        yield pq.ParquetFile(file)
+
+
 def read(path: str, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a Parquet file, or some of its columns."""
-    filesystem, location = fsspec.core.url_to_fs(path)
-    with filesystem.open(location, "rb") as file:
-        return pq.ParquetFile(file).read(columns=list(columns) if columns is not None else None)
+    with opened(path) as file:
+        return file.read(columns=list(columns) if columns is not None else None)

@@ -10,7 +10,6 @@ import enum
 from collections.abc import Iterator, Sequence
 from typing import Literal, TypeAlias
 
-import fsspec.core
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -91,7 +90,8 @@ def release_parts(folder: str, permutations: int) -> list[Part]:
             f"dedup.against: {folder} is not a release (it needs signatures/part-*.parquet and data/*.parquet);"
             " name the corpus folder of an earlier run."
         )
-    kind = _open(signatures[0]).schema_arrow.field("signature").type
+    with parquet.opened(signatures[0]) as file:
+        kind = file.schema_arrow.field("signature").type
     if kind != pa.binary(4 * permutations):
         raise UserError(
             f"dedup.against: the signatures of {folder} have {kind.byte_width // 4} permutations, this run's have"
@@ -159,15 +159,15 @@ def read_rows(part: Part, rows: npt.NDArray[np.int64], columns: Sequence[str]) -
     if part.standing == Standing.RELEASE:
         yield from _read_by_id(part, rows, columns)
         return
-    file = _open(part.documents[0])
     start = 0
-    for group in range(file.num_row_groups):
-        end = start + file.metadata.row_group(group).num_rows
-        first, last = np.searchsorted(rows, [start, end])
-        if first < last:
-            table = file.read_row_group(group, columns=list(columns))
-            yield rows[first:last], table.take(pa.array(rows[first:last] - start))
-        start = end
+    with parquet.opened(part.documents[0]) as file:
+        for group in range(file.num_row_groups):
+            end = start + file.metadata.row_group(group).num_rows
+            first, last = np.searchsorted(rows, [start, end])
+            if first < last:
+                table = file.read_row_group(group, columns=list(columns))
+                yield rows[first:last], table.take(pa.array(rows[first:last] - start))
+            start = end
 
 
 def _read_by_id(part: Part, rows: npt.NDArray[np.int64], columns: Sequence[str]) -> Iterator[Rows]:
@@ -176,15 +176,15 @@ def _read_by_id(part: Part, rows: npt.NDArray[np.int64], columns: Sequence[str])
         return
     lowest, highest = pc.min(ids).as_py(), pc.max(ids).as_py()
     for path in part.documents:
-        file = _open(path)
-        for group in range(file.num_row_groups):
-            if not _may_hold(file.metadata.row_group(group), lowest, highest):
-                continue
-            where = pc.index_in(file.read_row_group(group, columns=["id"])["id"].combine_chunks(), value_set=ids)
-            found = where.is_valid()
-            if pc.any(found).as_py():
-                table = file.read_row_group(group, columns=list(columns)).filter(found)
-                yield rows[where.drop_null().to_numpy()], table
+        with parquet.opened(path) as file:
+            for group in range(file.num_row_groups):
+                if not _may_hold(file.metadata.row_group(group), lowest, highest):
+                    continue
+                where = pc.index_in(file.read_row_group(group, columns=["id"])["id"].combine_chunks(), value_set=ids)
+                found = where.is_valid()
+                if pc.any(found).as_py():
+                    table = file.read_row_group(group, columns=list(columns)).filter(found)
+                    yield rows[where.drop_null().to_numpy()], table
 
 
 def _may_hold(group: pq.RowGroupMetaData, lowest: str, highest: str) -> bool:
@@ -193,11 +193,6 @@ def _may_hold(group: pq.RowGroupMetaData, lowest: str, highest: str) -> bool:
         if chunk.path_in_schema == "id" and chunk.is_stats_set and chunk.statistics.has_min_max:
             return bool(chunk.statistics.min <= highest and lowest <= chunk.statistics.max)
     return True
-
-
-def _open(path: str) -> pq.ParquetFile:
-    filesystem, location = fsspec.core.url_to_fs(path)
-    return pq.ParquetFile(filesystem.open(location, "rb"))
 
 
 def read_signatures(part: Part, permutations: int, columns: Sequence[str]) -> pa.Table:

@@ -19,7 +19,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import progress, tables
+from pipeline import parquet, progress, tables
 from pipeline.fetch.captures import CAPTURES, Capture, Damage, captures_table
 from pipeline.fetch.scan import scan
 from pipeline.ledger import Stage
@@ -105,8 +105,8 @@ def make_catalogue(archive: str, folder: str, wanted: IdSet, max_bytes: int) -> 
     filesystem, location = fsspec.core.url_to_fs(path)
     with filesystem.open(location, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-        file.seek(0)
-        metadata = pq.read_metadata(file)
+    with parquet.opened(path) as catalogue:
+        metadata = catalogue.metadata
     counts = orjson.loads(metadata.metadata[_COUNTS])
     damages = tuple(Damage(*place) for place in orjson.loads(metadata.metadata[_DAMAGES]))
     _tell(told, storage.size(archive))
@@ -158,9 +158,7 @@ def look_up(archive: str, folder: str, ids: IdSet) -> Iterator[pa.Table]:
     """An archive's captures of some ids: tables of CAPTURES, at most BATCH rows each, none empty."""
     if not len(ids):
         return
-    filesystem, location = fsspec.core.url_to_fs(storage.join(folder, catalogue_name(archive)))
-    with filesystem.open(location, "rb") as file:
-        catalogue = pq.ParquetFile(file)
+    with parquet.opened(storage.join(folder, catalogue_name(archive))) as catalogue:
         for group in range(catalogue.num_row_groups):
             found = ids.mask(catalogue.read_row_group(group, columns=["id"])["id"])
             if found.any():

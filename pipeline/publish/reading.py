@@ -4,10 +4,8 @@ import bisect
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
-import fsspec.core
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline import parquet, tables
 from webtext import storage
@@ -51,21 +49,18 @@ def rows_of(path: str, ids: Collection[str]) -> Iterator[dict[str, Any]]:
 def _groups(path: str, columns: Sequence[str] | None, wanted: Callable[[str, str], bool]) -> Iterator[pa.Table]:
     if not storage.exists(path):
         return
-    filesystem, location = fsspec.core.url_to_fs(path)
-    with filesystem.open(location, "rb") as file:
-        parquet = pq.ParquetFile(file)
-        place = parquet.schema_arrow.get_field_index("id")
-        for group in range(parquet.num_row_groups):
-            ids = parquet.metadata.row_group(group).column(place).statistics if place == 0 else None
+    with parquet.opened(path) as file:
+        place = file.schema_arrow.get_field_index("id")
+        for group in range(file.num_row_groups):
+            ids = file.metadata.row_group(group).column(place).statistics if place == 0 else None
             if ids is None or not ids.has_min_max or wanted(ids.min, ids.max):
-                yield parquet.read_row_group(group, columns=list(columns) if columns is not None else None)
+                yield file.read_row_group(group, columns=list(columns) if columns is not None else None)
 
 
 def row_count(path: str) -> int:
     """A file's rows, from its footer."""
-    filesystem, location = fsspec.core.url_to_fs(path)
-    with filesystem.open(location, "rb") as file:
-        return int(pq.read_metadata(file).num_rows)
+    with parquet.opened(path) as file:
+        return int(file.metadata.num_rows)
 
 
 def count_parts(folder: str) -> int:
