@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from datasketch import MinHashLSH
 
 from pipeline import minhash
 from pipeline.dedup import banding, candidates, verify
 from tests.pipeline.dedup.conftest import words
 
 
-def test_datasketch_chooses_bands_that_honour_the_threshold() -> None:
+def test_bands_honour_the_threshold() -> None:
     bands = banding.choose(0.5, 128)
     assert bands == (32, 4)
     assert bands.recall([0.5, 0.6, 0.8]).round(3).tolist() == [0.873, 0.988, 1.0]
@@ -20,6 +21,12 @@ def test_any_threshold_has_bands(threshold: float, permutations: int) -> None:
     bands = banding.choose(threshold, permutations)
     assert bands.bands >= 2
     assert 1 <= bands.bands * bands.rows <= permutations
+
+
+@pytest.mark.parametrize("threshold", [0.05, 0.3, 0.5, 0.55, 0.7, 0.8, 0.95])
+def test_bands_are_those_that_datasketch_finds_best(threshold: float) -> None:
+    index = MinHashLSH(threshold=threshold, num_perm=64, weights=banding.WEIGHTS)
+    assert banding.choose(threshold, 64) == (index.b, index.r)
 
 
 def pairs_at(similarity: float, count: int, seed: int) -> tuple[list[str], list[str]]:
