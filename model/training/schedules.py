@@ -16,7 +16,7 @@ def factor(
 
     step: updates made so far, 0 to `steps`; at `steps` the schedule has reached its floor exactly, and stays there.
     warmup: updates of a linear rise; the first one moves already, the last one has the full rate.
-    kind: `cosine` falls from the end of the warm-up to the end of the run (Loshchilov and Hutter, 2017); `wsd` (warm-up,
+    kind: `cosine` falls from the end of the warm-up to the end of the run (Loshchilov and Hutter, 2017); `wsd` (warmup,
     stable, decay: Hu et al., MiniCPM, 2024) stays at the peak and falls in a line over the last `decay_share` of the
     steps.
     floor: where it ends; by default 0.1 for `cosine` and 0 for `wsd`.
