@@ -17,12 +17,11 @@ from torch import Tensor, nn
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 from torch.utils.checkpoint import checkpoint
 
+from model.cross_entropy import IGNORED, cross_entropy
 from webtext.errors import UserError
 
 END_OF_TEXT = 50256
 """The id of <|endoftext|> in the released vocabulary."""
-IGNORED = -100
-"""A target that the loss leaves out: torch's own convention."""
 
 Mask: TypeAlias = Tensor | BlockMask | None
 
@@ -222,9 +221,11 @@ class GPT2(nn.Module):
         reduction: `mean`, `sum`, or `none` for one number per token, of shape (batch, time).
         """
         hidden = self.hidden(ids, documents=documents)
-        logits = self._padded_logits(hidden.flatten(0, 1)).float()
-        loss = F.cross_entropy(logits, targets.flatten(), ignore_index=IGNORED, reduction=reduction)
-        return loss.view_as(targets) if reduction == "none" else loss
+        logits = self._padded_logits(hidden.flatten(0, 1))
+        losses = cross_entropy(logits, targets.flatten())
+        if reduction == "none":
+            return losses.view_as(targets)
+        return losses.sum() / (targets != IGNORED).sum() if reduction == "mean" else losses.sum()
 
     def hidden(self, ids: Tensor, *, documents: Tensor | None = None, cache: Cache | None = None) -> Tensor:
         """What the head reads: (batch, time, width). Arguments as those of `forward`."""
