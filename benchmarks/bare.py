@@ -9,7 +9,7 @@ import multiprocessing
 import sys
 import time
 
-from pipeline.extract.page import ExtractRules
+from pipeline.extract.rules import ExtractRules
 from pipeline.extract.task import Page, ReadPage
 from pipeline.ledger import Ending
 from pipeline.records import RecordReader

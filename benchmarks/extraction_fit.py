@@ -23,7 +23,8 @@ from benchmarks.extraction import GoldPage, english_gold_pages, gold_words, toke
 from pipeline.extract.blocks import Blocks, parse, read_blocks
 from pipeline.extract.decode import decode
 from pipeline.extract.judge import choose
-from pipeline.extract.text import DOUBT, _written, agreements, second_opinion
+from pipeline.extract.rules import DOUBT
+from pipeline.extract.text import _written, agreements, second_opinion
 from pipeline.extract.traits import NEIGHBOUR_TRAITS, TRAITS, Containers, neighbour_traits, traits
 
 Array = NDArray[np.float64]

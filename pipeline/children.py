@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from pipeline.config import CorpusConfig
-from pipeline.extract.page import ExtractRules
+from pipeline.extract.rules import ExtractRules
 from pipeline.extract.task import ReadPage
 from pipeline.ledger import Stage
 from pipeline.sandbox import Limits, lease

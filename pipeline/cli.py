@@ -59,9 +59,13 @@ def _check(beam_arguments: Sequence[str]) -> None:
 
 def _stages() -> types.ModuleType:
     """The stages; Beam takes a second to import: not before the config is known to be right and the children load."""
-    from pipeline import run
-
-    # Posts and messages are many objects and few cycles: looking for those took a tenth of the time of reading dumps.
+    # What imports make stays, and posts and messages are many objects and few cycles: looking for those took a tenth of
+    # the time of importing Beam and of reading dumps.
+    gc.disable()
+    try:
+        from pipeline import run
+    finally:
+        gc.enable()
     gc.freeze()
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     return run

@@ -14,7 +14,8 @@ from pipeline.extract.language import Language, identify, same
 from pipeline.extract.media import not_html
 from pipeline.extract.opt_out import opted_out
 from pipeline.extract.quality import count_words, low_quality
-from pipeline.extract.text import DOUBT, main_text
+from pipeline.extract.rules import ExtractRules
+from pipeline.extract.text import main_text
 from pipeline.extract.wikipedia import wikipedia_sign
 from pipeline.ledger import Ending, Reason, dropped
 
@@ -23,26 +24,6 @@ _LOOK = 20_000
 _LOOK_LEAST = 2_500
 """Less prose than this decides nothing before the main text is known."""
 _TITLE_MOST = 500
-
-
-@dataclasses.dataclass(frozen=True)
-class ExtractRules:
-    """What a page must be to become a document."""
-
-    languages: tuple[str, ...] = ("en",)
-    """ISO 639-1 codes; empty for any language."""
-    min_language_score: float = 0.5
-    """Least share of the text that must be in the page's language."""
-    min_words: int = 90
-    """Least words of main text. OpenWebText's bound is 128 GPT-2 tokens; English has about 1.4 tokens a word with
-    its punctuation."""
-    honour_opt_out: bool = True
-    opt_out_agents: tuple[str, ...] = ("webtext",)
-    """Names under which a page may address us, beside everyone."""
-    refuse_wikipedia: bool = True
-    refuse_low_quality: bool = True
-    doubt: float = DOUBT
-    """Promised F1 of the fast judge below which trafilatura is asked too: 0 never (fastest), 1 always (slowest)."""
 
 
 @dataclasses.dataclass(frozen=True)

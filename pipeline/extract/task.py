@@ -1,10 +1,13 @@
-"""What a child process does with one page. Imports nothing of Beam or Arrow: a child is as small as its parsers."""
+"""What a child process does with one page. Imports nothing of Beam or Arrow: a child is as small as its parsers.
+
+The parsers are imported where the work is done: a parent knows the task by name and never reads a page.
+"""
 
 import dataclasses
 import hashlib
 from typing import NamedTuple
 
-from pipeline.extract.page import ExtractRules, extract_page
+from pipeline.extract.rules import ExtractRules
 from pipeline.ledger import Ending
 from pipeline.warc import read_response
 
@@ -42,6 +45,8 @@ class ReadPage:
 
     def __call__(self, page: Page) -> Text | Ending:
         """Unpack the record and extract its page."""
+        from pipeline.extract.page import extract_page
+
         response = read_response(page.record, self.max_bytes)
         if isinstance(response, Ending):
             return response
@@ -51,7 +56,9 @@ class ReadPage:
         return counted(found.text, found.title, found.language, found.language_score)
 
     def warm_up(self) -> None:
-        """Build what the parsers build on their first page, which is then not that page's time."""
+        """Import the parsers, and build what they build on their first page, which is then not that page's time."""
+        from pipeline.extract.page import extract_page
+
         article = b"<p>A sentence of plain words that is long enough to be kept.</p>" * 20
         rules = dataclasses.replace(self.rules, min_words=0)
         extract_page(b"<html><body><article>" + article, "text/html", {}, "http://localhost/", rules)

@@ -13,9 +13,8 @@ import trafilatura
 from pipeline.extract.blocks import Blocks
 from pipeline.extract.decode import clean
 from pipeline.extract.judge import judge, judge_alone
+from pipeline.extract.rules import DOUBT
 
-DOUBT = 0.85
-"""Promised F1 below which trafilatura is asked: about an eighth of real pages."""
 _MOST_BLOCKS = 5_000
 """Blocks beyond which trafilatura, whose time grows faster than the page, is not asked."""
 _WORD = re.compile(r"\w+")

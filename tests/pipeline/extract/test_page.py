@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.extract.page import Extracted, ExtractRules, extract_page
+from pipeline.extract.page import Extracted, extract_page
+from pipeline.extract.rules import ExtractRules
 from pipeline.ledger import Ending, Reason
 
 RULES = ExtractRules()

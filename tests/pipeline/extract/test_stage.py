@@ -21,7 +21,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from pipeline import parquet, progress, schemas, tables
 from pipeline.commits import Commit, commit_name
 from pipeline.extract.files import PartitionFiles
-from pipeline.extract.page import ExtractRules
+from pipeline.extract.rules import ExtractRules
 from pipeline.extract.stage import ExtractDocuments, Task
 from pipeline.extract.task import Page, ReadPage
 from pipeline.ledger import Reason

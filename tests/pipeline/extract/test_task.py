@@ -7,7 +7,7 @@ import pickle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.extract.page import ExtractRules
+from pipeline.extract.rules import ExtractRules
 from pipeline.extract.task import Page, ReadPage, Text, counted
 from pipeline.ledger import Ending, Reason
 from pipeline.sandbox import Crashed, Done, Limits, Sandbox
