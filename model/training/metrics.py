@@ -1,6 +1,5 @@
-"""What a run tells of each step: metrics.jsonl for programs, TensorBoard for curves, a line for the person watching."""
+"""What a run writes down of each step: metrics.jsonl for programs, TensorBoard's curves for people."""
 
-import contextlib
 import dataclasses
 import json
 import logging
@@ -100,27 +99,32 @@ class Metrics:
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
-    """The steps in a metrics.jsonl, in order; a last line that is not whole is passed over."""
-    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
-        for line in file:
-            if line.endswith(b"\n"):
-                yield json.loads(line)
+    """The steps in a metrics.jsonl, in order, up to the first line that is not whole; none where there is no file."""
+    for line in _whole_lines(path):
+        yield json.loads(line)
 
 
 def cut(path: Path, after: int) -> None:
     """Remove the steps beyond `after` and half a last line from a metrics.jsonl; the file is whole at any moment."""
-    if not path.exists():
-        return
-    kept = []
-    for row in read(path):
-        if row["step"] <= after:
-            kept.append(json.dumps(row).encode() + b"\n")
-    content = b"".join(kept)
-    if path.stat().st_size != len(content):
-        with storage.open_atomic(str(path)) as file:
-            file.write(content)
+    kept = [line for line in _whole_lines(path) if json.loads(line)["step"] <= after]
     if len(kept) < after:
         log.warning("%s tells of %d of the %d steps that the run goes on from.", path, len(kept), after)
+    content = b"".join(kept)
+    if path.exists() and path.stat().st_size != len(content):
+        with storage.open_atomic(str(path)) as file:
+            file.write(content)
+
+
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                json.loads(line)
+                yield line
+    except (FileNotFoundError, ValueError):  # a file system may keep a file's length and lose its end: no JSON
+        return
 
 
 def _cannot_write(path: Path, reason: str) -> UserError:

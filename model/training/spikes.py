@@ -7,7 +7,6 @@ and so decide alike, without a word between them.
 
 import enum
 import math
-import statistics
 from collections.abc import Sequence
 from typing import NamedTuple, TypedDict
 
@@ -102,8 +101,9 @@ def _objection(what: str, value: float, usual: Sequence[float], policy: SpikePol
         return f"the {what} is {value}"
     if policy.threshold <= 0 or len(usual) < policy.window:
         return ""
-    mean = statistics.fmean(usual)
-    deviation = max(statistics.pstdev(usual, mean), LEAST_RELATIVE_DEVIATION * abs(mean))
+    mean = sum(each / len(usual) for each in usual)
+    deviation = math.hypot(*(each - mean for each in usual)) / math.sqrt(len(usual))
+    deviation = max(deviation, LEAST_RELATIVE_DEVIATION * abs(mean))
     if value - mean <= policy.threshold * deviation:
         return ""
     above = (value - mean) / deviation if deviation else math.inf
