@@ -62,12 +62,13 @@ class Muon:
         gradients = [local(matrix.parameter.grad) for matrix in self.matrices]
         momenta = [local(momentum) for momentum in self.momenta.values()]
         torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
-        directions = [each.to(self._dtype) for each in torch._foreach_lerp(gradients, momenta, MOMENTUM)]
+        pairs = zip(gradients, momenta, strict=True)  # one by one: all in fp32 at once are as large as the weights
+        directions = [gradient.lerp(momentum, MOMENTUM).to(self._dtype) for gradient, momentum in pairs]
         whole = self._sharing.gather(directions)
         mine = [self.matrices[index] for index in self._sharing.owned]
         updates = self._sharing.scatter(_updates(whole, [matrix.parts for matrix in mine]), directions)
         torch._foreach_mul_(parameters, 1 - self.learning_rate * self._weight_decay)
-        torch._foreach_add_(parameters, [each.float() for each in updates], alpha=-self.learning_rate)
+        torch._foreach_add_(parameters, updates, alpha=-self.learning_rate)
 
 
 def orthogonalise(matrices: Tensor) -> Tensor:
