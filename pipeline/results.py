@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import apache_beam as beam
+from apache_beam.pvalue import AsIter
 
 from webtext import storage
 from webtext.stages import Results
@@ -52,13 +53,9 @@ class WriteResults(beam.PTransform):
 
     def expand(self, results: beam.PCollection[Any]) -> beam.PCollection[FileRecord]:
         """Gather in one place and write."""
-        return (
-            results
-            | "Gather results" >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
-            | "Write results" >> beam.Map(self._write)
-        )
+        return results.pipeline | "Once" >> beam.Impulse() | "Write results" >> beam.Map(self._write, AsIter(results))
 
-    def _write(self, results: list[Any]) -> FileRecord:
+    def _write(self, _: bytes, results: Iterable[Any]) -> FileRecord:
         return storage.write_json(self.folder, RESULTS, dataclasses.asdict(self.summarise(results)))
 
 

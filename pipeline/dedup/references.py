@@ -40,7 +40,6 @@ class PrepareReferences(beam.PTransform):
         return (
             begin
             | "Files" >> beam.Create(list(enumerate(sorted(self.files))))
-            | "Spread files" >> beam.Reshuffle()
             | "Sketch" >> beam.MapTuple(lambda number, path: prepare(path, folder, number, self.permutations))
         )
 

@@ -5,13 +5,14 @@ one part or one range of hashes, except the one that joins the graph's component
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
-from apache_beam.pvalue import AsDict, AsSingleton, TaggedOutput
+from apache_beam.pvalue import AsIter, AsSingleton, TaggedOutput
 
 from pipeline import parquet, schemas, tables
 from pipeline.dedup import banding, clusters, sources
@@ -61,7 +62,7 @@ class FindDuplicates(beam.PTransform):
         """Equal documents first, then those that met in a band and are alike, then who of these stays."""
         parts = self._parts()
         steps = Steps(parts, self.threshold, self.permutations, self.keep, 1 + len(parts) // PARTS_PER_RANGE)
-        every_part = begin | "Parts" >> beam.Create([(number, b"") for number in range(len(parts))])
+        every_part = begin | "Parts" >> beam.Create([(number, b"") for number in range(len(parts))], reshuffle=False)
 
         gone = [_twins("links", steps, steps.send_links, (every_part,))] if self.against else []
         twins = _twins("contents", steps, steps.send_contents, (every_part, *gone))
@@ -119,15 +120,11 @@ class FindDuplicates(beam.PTransform):
             | "Gather falls by part" >> beam.GroupByKey()
             | "Write" >> beam.MapTuple(self._write)
         )
-        documents = (
-            written | beam.Map(lambda each: each.counters["documents"]) | "Documents" >> beam.CombineGlobally(sum)
-        )
-        counts = (digests.counts, near.counts, measured.counts)
-        numbers = counts | "Counts" >> beam.Flatten() | "Sum" >> beam.CombinePerKey(sum)
+        counts = (digests.counts, near.counts, measured.counts) | "Counts" >> beam.Flatten()
         summary = (
             begin
             | "Once" >> beam.Create([parts])
-            | "Summarise" >> beam.Map(self._summary, AsSingleton(components), AsDict(numbers), AsSingleton(documents))
+            | "Summarise" >> beam.Map(self._summary, AsSingleton(components), AsIter(counts), AsIter(written))
         )
         return (written, summary) | "Results" >> beam.Flatten()
 
@@ -156,8 +153,16 @@ class FindDuplicates(beam.PTransform):
         return Results([written], {"documents": len(ids), **counts})
 
     def _summary(
-        self, parts: tuple[Part, ...], components: Components, counts: Mapping[str, int], documents: int
+        self,
+        parts: tuple[Part, ...],
+        components: Components,
+        counts: Iterable[tuple[str, int]],
+        written: Iterable[Results],
     ) -> Results:
+        documents = sum(each.counters["documents"] for each in written)
+        counted: Counter[str] = Counter()
+        for what, count in counts:
+            counted[what] += count
         bands, rows = banding.choose(self.threshold, self.permutations)
         size, sample = clusters.largest(components)
         fault = clusters.fault(size, documents, self.max_cluster_share, self.min_giant, sources.ids_of(parts, sample))
@@ -167,7 +172,7 @@ class FindDuplicates(beam.PTransform):
             "candidate_pairs": 0,
             "measured_pairs": 0,
             "similar_pairs": 0,
-            **counts,
+            **counted,
             **clusters.histogram(components),
             "largest_cluster": size,
         }

@@ -53,9 +53,10 @@ class ExtractDocuments(beam.PTransform):
     limits: Limits = dataclasses.field(default_factory=Limits)
 
     def expand(self, partitions: beam.PCollection[int]) -> beam.PCollection[Commit]:
-        """Spread the partitions over the workers, and read their pages."""
-        read = beam.ParDo(_ExtractPartitions(self.files, self.task, self.limits)).with_output_types(Commit)
-        return partitions | "Spread" >> beam.Reshuffle() | "Extract" >> read
+        """Read the partitions' pages, in as many places as the partitions are spread over."""
+        return partitions | "Extract" >> beam.ParDo(
+            _ExtractPartitions(self.files, self.task, self.limits)
+        ).with_output_types(Commit)
 
 
 class _ExtractPartitions(beam.DoFn):

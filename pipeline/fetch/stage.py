@@ -81,8 +81,11 @@ class FindPages(beam.PTransform):
         answers, scanned = answer_from_archives(begin, self.places, self.archives, self.max_bytes, self.judge)
         # A partition without answers has a file too, so that a missing one is seen.
         nothing = (_ANSWERS, tables.pack(schemas.PAGES.empty_table()))
+        every_partition = begin | "Partitions" >> beam.Create(
+            [(each, nothing) for each in range(self.places.partitions)], reshuffle=False
+        )
         written = (
-            (answers, begin | "Partitions" >> beam.Create([(each, nothing) for each in range(self.places.partitions)]))
+            (answers, every_partition)
             | "All" >> beam.Flatten()
             | "Answers by partition" >> beam.GroupByKey()
             | "Write index" >> beam.ParDo(_WriteIndex(self.places, self.max_bytes))

@@ -57,7 +57,6 @@ class HarvestLinks(beam.PTransform):
         read = (
             begin
             | "Files" >> beam.Create(sorted(files))
-            | "Spread files" >> beam.Reshuffle()
             | "Read posts"
             >> beam.FlatMap(read_file, self.partitions, self.rules, self.lists.subreddits, batch_rows).with_outputs(
                 _TALLY, main="posts"
@@ -65,7 +64,7 @@ class HarvestLinks(beam.PTransform):
         )
         # A partition without posts has a file too, so that a missing one is seen.
         every_partition = begin | "Partitions" >> beam.Create(
-            [(partition, tables.pack(POSTS.empty_table())) for partition in range(self.partitions)]
+            [(partition, tables.pack(POSTS.empty_table())) for partition in range(self.partitions)], reshuffle=False
         )
         written = (
             (read.posts, every_partition)

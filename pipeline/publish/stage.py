@@ -66,7 +66,6 @@ class PublishRelease(beam.PTransform):
         settled = (
             begin
             | "Partitions" >> beam.Create(range(self.partitions))
-            | "Spread partitions" >> beam.Reshuffle()
             | "Settle" >> beam.FlatMap(self._settle).with_outputs("sizes", main="published")
         )
         cut = (
