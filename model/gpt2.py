@@ -128,9 +128,9 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, mask: Mask, cache: Cache | None) -> Tensor:
         """(batch, time, width) -> the same shape."""
-        query, key, value = (
-            part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in self.qkv(x).chunk(3, dim=2)
-        )
+        batch, time, width = x.shape
+        parts = self.qkv(x).view(batch, time, 3, self.heads, width // self.heads).unbind(2)
+        query, key, value = (part.transpose(1, 2) for part in parts)
         if cache is not None:
             key, value = cache.extend(self.layer, key, value)
         if isinstance(mask, BlockMask):
@@ -249,10 +249,10 @@ class GPT2(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """What `hidden` returned, or some of its positions, to logits: (..., width) -> (..., vocabulary)."""
-        return self._padded_logits(hidden)[..., : self.config.vocabulary]
+        return F.linear(hidden, self.tokens.weight)[..., : self.config.vocabulary]
 
     def _padded_logits(self, hidden: Tensor) -> Tensor:
-        """Logits with padding, which is -inf: it takes no probability and gives no gradient."""
+        """Logits of all rows; those of padding are -inf, which takes no probability and gives no gradient."""
         bias = hidden.new_zeros(self.config.padded_vocabulary)
         bias[self.config.vocabulary :] = -math.inf
         return F.linear(hidden, self.tokens.weight, bias)
