@@ -36,8 +36,14 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "corpus": Command("pipeline.cli", "corpus", "build a corpus: from Reddit dumps and page archives to a release"),
+    "train": Command("model.training.cli", "model", "train a GPT-2 on tokens, or go on with a run"),
+    "finetune": Command("model.training.cli", "model", "train a GPT-2 from given weights on"),
+    "sample": Command("model.sampling.cli", "model", "let a GPT-2 continue a text"),
+    "export": Command("model.export.cli", "model", "write a GPT-2 as a Hugging Face folder, with its card"),
     "report": Command("pipeline.publish.reporting", "corpus", "write a run's report.html anew"),
     "inspect": Command("pipeline.publish.inspection", "corpus", "look at what was kept, what was refused and why"),
+    "tokenizer": Command("model.tokenizer.cli", "model", "learn a vocabulary from a corpus, or take GPT-2's"),
+    "tokens": Command("model.tokens.cli", "model", "encode a corpus into the files that training reads"),
 }
 
 

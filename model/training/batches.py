@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.gpt2 import IGNORED
+from model.cross_entropy import IGNORED
 from model.tokens.reading import TokenFiles
 from model.training.data import Order
-from model.training.distributed import Ranks
+from model.training.ranks import Ranks
 from webtext.errors import UserError
 
 
@@ -70,7 +70,7 @@ class Batches:
                 documents=None if self._separator is None else documents_of(part[:, :-1], self._separator),
                 share=len(part) / self._sequences,
             )
-            for part in rows.split(self._micro_batch)
+            for part in torch.split(rows, self._micro_batch)
         ]
 
 
@@ -89,7 +89,9 @@ def documents_of(ids: Tensor, end_of_text: int) -> Tensor:
     return (ids == end_of_text).cumsum(1)
 
 
-def validation_batches(tokens: TokenFiles, predictions: int, context: int, rows: int) -> Iterator[tuple[Tensor, Tensor]]:
+def validation_batches(
+    tokens: TokenFiles, predictions: int, context: int, rows: int
+) -> Iterator[tuple[Tensor, Tensor]]:
     """The first `predictions` tokens of a split (after its very first) as ids and targets, each (rows, context).
 
     The sequences do not overlap. All batches have one shape; where there is nothing to predict, the target is -100.

@@ -1,8 +1,8 @@
 """A run's checkpoints on the disk: each complete or absent, the newest and the best kept, a damaged one passed over.
 
 A checkpoint is written into a temporary folder, every file synced and listed with its sha256 in the manifest, which
-comes last; then the folder is renamed. So a folder named step-00000100 is complete, whatever happened, and what a killed
-save leaves has another name. No file is a pickle.
+comes last; then the folder is renamed. So a folder named step-00000100 is complete, whatever happened, and what a
+killed save leaves has another name. No file is a pickle.
 """
 
 import hashlib
@@ -164,7 +164,10 @@ def read_trainer(folder: Path) -> dict[str, Any]:
 
 
 def _validation_loss(folder: Path) -> float | None:
-    loss: float | None = storage.read_json(str(folder / storage.MANIFEST))["validation_loss"]
+    try:
+        loss: float | None = storage.read_json(str(folder / storage.MANIFEST))["validation_loss"]
+    except (OSError, ValueError, KeyError, TypeError):  # a damaged one is no candidate for the best
+        return None
     return loss
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pydantic
 
+from model.training import schedules
 from model.training.spikes import SpikePolicy
 from webtext.errors import UserError
 from webtext.settings import Section
@@ -100,8 +101,9 @@ class TrainConfig(Section):
     """(how) The newest ones; the one with the best validation loss is kept beside them."""
     micro_batch: Count | None = None
     """(how) Sequences that a rank takes at once; by default what memory holds. Changes rounding, not the batch."""
-    recompute: bool = False
-    """(how) Keep only each block's input for the backward pass: a third more time, most of the memory free."""
+    recompute: Literal["auto", True, False] = "auto"
+    """(how) Keep only each block's input for the backward pass: a third more time, most of the memory free. auto: on
+    CUDA where memory asks for it."""
     dtype: Literal["auto", "fp32", "bf16"] = "auto"
     """(how) Of the products; weights and sums stay fp32. auto: bf16 on CUDA, fp32 elsewhere."""
     compile: Literal["auto", True, False] = "auto"
@@ -113,14 +115,22 @@ class TrainConfig(Section):
     price_per_gpu_hour: NotNegative = 0.0
     """(how) In dollars, for the cost in plan and metrics."""
 
+    def learning_rate_factor(self, step: int) -> float:
+        """What the peak learning rate is multiplied with for the update after `step` updates."""
+        return schedules.factor(
+            step,
+            kind=self.schedule or "cosine",
+            steps=self.steps,
+            warmup=self.warmup_steps or 0,
+            decay_share=self.decay_share,
+        )
+
     def filled_in(self, network: "GPT2Config") -> "TrainConfig":
         """The same with every default that depends on other keys put in."""
         fast = self.recipe == "fast"
         rare = min(1000, max(1, self.steps // 20))
         defaults: Mapping[str, Any] = {
-            "model": Shape(
-                layers=network.layers, heads=network.heads, width=network.width, context=network.context
-            ),
+            "model": Shape(layers=network.layers, heads=network.heads, width=network.width, context=network.context),
             "learning_rate": _learning_rate(network.parameters, fast=fast, begun=self.init_from is not None),
             "warmup_steps": min(256 if fast else 2000, self.steps // 10),
             "schedule": "wsd" if fast else "cosine",

@@ -1,47 +1,21 @@
-"""Several processes as one: who this one is, what all of them say together, and how an error of one ends them all.
+"""Several processes as one: what all of them say together, and how an error of one ends them all.
 
-Started by `torchrun`, each process finds its rank in its environment. Without it there is one rank, and everything here
-is what one process does anyway.
+With one rank everything here is what one process does anyway.
 """
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 
+from model.training.ranks import Ranks
 from webtext.errors import UserError
 
 LONGEST_SENTENCE = 4096
 
 Result = TypeVar("Result")
-
-
-class Ranks(NamedTuple):
-    """This process among all that train together."""
-
-    rank: int = 0
-    world: int = 1
-    local: int = 0
-    """Its number on this machine, and that of its GPU."""
-
-    @property
-    def first(self) -> bool:
-        """Whether this is the one that writes and speaks."""
-        return self.rank == 0
-
-
-def from_environment() -> Ranks:
-    """What torchrun says of this process."""
-    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
-    values = [os.environ.get(name) for name in names]
-    if values[1] in (None, "1"):
-        return Ranks()
-    if not all(value is not None and value.isdecimal() for value in values):
-        raise UserError(f"WORLD_SIZE is set, but {' and '.join(names)} are not all numbers; start ranks with torchrun.")
-    return Ranks(*(int(value or 0) for value in values))
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.distributed.fsdp import FSDPModule
 
-from model.training.distributed import Ranks
+from model.training.ranks import Ranks
 
 REDUCED_AT_ONCE = 16 * 1024 * 1024
 """Numbers in one all-reduce, 64 MiB: large enough for full bandwidth, small enough to overlap with the next."""
@@ -37,8 +37,8 @@ def of(model: nn.Module, ranks: Ranks) -> Gradients:
 class Whole:
     """Every rank holds all gradients, as views of one flat fp32 buffer that is summed over ranks once a step.
 
-    In place of DistributedDataParallel: the loss is compiled as one graph, whose gradients all come at its end, so there
-    is nothing to overlap with but the reduction itself; and nothing has to be told not to reduce between micro-batches.
+    In place of DistributedDataParallel: the loss is compiled as one graph, whose gradients all come at its end, so the
+    reduction has nothing to overlap with but itself; and no micro-batch has to be told not to reduce.
     """
 
     def __init__(self, model: nn.Module, ranks: Ranks) -> None:
@@ -47,7 +47,7 @@ class Whole:
         self._flat = torch.zeros(
             sum(parameter.numel() for parameter in self._parameters), device=self._parameters[0].device
         )
-        views = self._flat.split([parameter.numel() for parameter in self._parameters])
+        views = torch.split(self._flat, [parameter.numel() for parameter in self._parameters])
         self._views = [view.view_as(parameter) for view, parameter in zip(views, self._parameters, strict=True)]
 
     def clear(self) -> None:
@@ -62,7 +62,7 @@ class Whole:
     def combine(self) -> None:
         """All-reduce the buffer in pieces."""
         if self._world > 1:
-            pieces = self._flat.split(REDUCED_AT_ONCE)
+            pieces = torch.split(self._flat, REDUCED_AT_ONCE)
             for work in [dist.all_reduce(piece, async_op=True) for piece in pieces]:
                 work.wait()
 

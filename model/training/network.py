@@ -11,7 +11,7 @@ from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard, register_f
 
 from model.gpt2 import GPT2, GPT2Config
 from model.training.config import TrainConfig
-from model.training.distributed import Ranks
+from model.training.ranks import Ranks
 from webtext.errors import UserError
 
 
@@ -46,14 +46,25 @@ def dtype_of(config: TrainConfig, device: torch.device) -> torch.dtype:
     return {"fp32": torch.float32, "bf16": torch.bfloat16}[config.dtype]
 
 
-def build(config: TrainConfig, network: GPT2Config, ranks: Ranks, device: torch.device) -> tuple[GPT2, Loss]:
-    """A network with undefined weights, and its loss.
+def build(
+    config: TrainConfig,
+    network: GPT2Config,
+    ranks: Ranks,
+    device: torch.device,
+    *,
+    recompute: bool,
+    fill: Callable[[GPT2], None] | None,
+) -> tuple[GPT2, Loss]:
+    """A network and its loss. Under FSDP2 the parameters are DTensors, sharded by rows over all ranks.
 
-    Under FSDP2 the parameters are DTensors afterwards, sharded by rows over all ranks.
+    recompute: as decided for this device. fill: sets the weights of the whole network, on the CPU; None where a
+    checkpoint will.
     """
     dtype = dtype_of(config, device)
     compiled = config.compile if config.compile != "auto" else device.type == "cuda"
-    model = GPT2(network, recompute=config.recompute)
+    model = GPT2(network, recompute=recompute)
+    if fill is not None:
+        fill(model)
     if config.parallel == "fsdp" and ranks.world > 1:
         _shard(model, dtype, ranks, device, compiled=compiled)
         return model, model.loss
@@ -74,7 +85,7 @@ def _whole_loss(model: GPT2, dtype: torch.dtype, device: torch.device, *, compil
 
 def _compiled(function: Loss) -> Loss:
     compiled: Callable[..., Tensor] = torch.compile(function, dynamic=False)
-    return compiled  # type: ignore[return-value]
+    return compiled
 
 
 def _shard(model: GPT2, dtype: torch.dtype, ranks: Ranks, device: torch.device, *, compiled: bool) -> None:

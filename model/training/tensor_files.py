@@ -51,4 +51,4 @@ def _pieces(tensors: Mapping[str, Tensor]) -> Iterator[bytes | memoryview]:
     encoded += b" " * (-len(encoded) % _ALIGNMENT)
     yield len(encoded).to_bytes(8, "little") + encoded
     for name in sorted(tensors):
-        yield memoryview(tensors[name].detach().contiguous().flatten().view(torch.uint8).numpy())
+        yield tensors[name].detach().contiguous().flatten().view(torch.uint8).numpy().data

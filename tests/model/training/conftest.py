@@ -1,0 +1,19 @@
+"""What the tests of training share."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.model.training.token_folders import write_tokens
+
+
+@pytest.fixture(scope="session")
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small RUN/tokens that many tests read."""
+    return write_tokens(tmp_path_factory.mktemp("tokens") / "tokens")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
