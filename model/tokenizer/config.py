@@ -22,7 +22,7 @@ class TokenizerConfig(Section):
     gives fewer. Tokens are written with 16 bits, which holds 65,536."""
     sample_bytes: Annotated[int, pydantic.Field(gt=0, le=FEWER_THAN_PAIRS_THAT_OVERFLOW)] = 1_000_000_000
     """Bytes of text (UTF-8) to learn from at most; of a larger corpus a sample by document id. The trainer counts pairs
-    with 32 bits (huggingface/tokenizers#2058), and a text has no more pairs than bytes: none can overflow below 2^31."""
+    with 32 bits (huggingface/tokenizers#2058), and a text has no more pairs than bytes: below 2^31 none overflows."""
     min_frequency: Annotated[int, pydantic.Field(ge=1)] = 2
     """A pair that the sample has less often is not merged."""
     import_from: str = ""

@@ -18,7 +18,8 @@ TEXT_BYTES = 4_000_000
 class Measures:
     """A tokenizer over some texts.
 
-    text_bytes: in UTF-8. used: entries that occur in their encoding. words: runs without whitespace; whole_words: those that are one token.
+    text_bytes: in UTF-8. used: entries that occur in their encoding. words: runs without whitespace; whole_words: those
+    that are one token.
     """
 
     texts: int
