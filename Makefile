@@ -2,6 +2,8 @@
 #
 #   make corpus                         the sample corpus, offline
 #   make corpus CONFIG=... OUT=... RUNNER=... ARGS='--set harvest.min_karma=5'
+#   make train                          a small GPT-2 on that corpus
+#   make train CONFIG=configs/train/gpt2.yaml GPUS=8
 #   make test                           what runs on a bare machine
 
 .DEFAULT_GOAL := help
@@ -12,19 +14,30 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := UV_FIND_LINKS="$${PIP_FIND_LINKS:-}" $(BIN)/uv
 
-CONFIG ?= configs/corpus/sample.yaml
-OUT    ?=
-RUNNER ?=
-ARGS   ?=
+CONFIG     ?=
+OUT        ?=
+RUNNER     ?=
+GPUS       ?= 1
+CHECKPOINT ?= $(TRAINED)
+ARGS       ?=
 
-OVERRIDES = $(if $(OUT),--set output=$(OUT)) $(if $(RUNNER),--set runner.name=$(RUNNER)) $(ARGS)
+# What the targets work on when nothing else is named: the sample, in runs/.
+SAMPLE  := runs/sample
+TRAINED := $(SAMPLE)-gpt2
+
+OUTPUT    = $(if $(OUT),--set output=$(OUT))
+OVERRIDES = $(OUTPUT) $(if $(RUNNER),--set runner.name=$(RUNNER)) $(ARGS)
+CORPUS_CONFIG = $(or $(CONFIG),configs/corpus/sample.yaml)
+
+# Whoever names a config or a place has made what it needs; the sample's is made on the way.
+NAMED = $(CONFIG)$(OUT)
 
 .PHONY: help
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: $(VENV)/.development ## everything for corpus and tests into .venv
+setup: $(VENV)/.development ## everything for corpus, model and tests into .venv
 
 $(BIN)/uv: requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -37,21 +50,55 @@ $(VENV)/.corpus: $(BIN)/uv requirements/corpus.txt pyproject.toml
 	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --no-deps -r requirements/corpus.txt -e .
 	@touch $@
 
-$(VENV)/.development: $(VENV)/.corpus requirements/development.txt
+$(VENV)/.model: $(BIN)/uv requirements/model.txt pyproject.toml
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --no-deps -r requirements/model.txt -e .
+	@touch $@
+
+$(VENV)/.development: $(VENV)/.corpus $(VENV)/.model requirements/development.txt
 	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --no-deps -r requirements/development.txt
 	@touch $@
 
 .PHONY: corpus
 corpus: $(VENV)/.corpus ## links to release; CONFIG= OUT= RUNNER= ARGS= pass through
-	@$(BIN)/webtext corpus --config $(CONFIG) $(OVERRIDES)
+	@$(BIN)/webtext corpus --config $(CORPUS_CONFIG) $(OVERRIDES)
+
+$(SAMPLE)/corpus/_SUCCESS: | $(VENV)/.corpus
+	@$(BIN)/webtext corpus --config configs/corpus/sample.yaml
+
+.PHONY: tokenizer
+tokenizer: $(VENV)/.model $(if $(NAMED),,$(SAMPLE)/corpus/_SUCCESS) ## byte-level BPE of a corpus; CONFIG= OUT= ARGS=
+	@$(BIN)/webtext tokenizer $(if $(NAMED),$(if $(CONFIG),--config $(CONFIG)),--config configs/tokenizer/sample.yaml) $(OUTPUT) $(ARGS)
+
+$(SAMPLE)/tokenizer/_SUCCESS: $(SAMPLE)/corpus/_SUCCESS | $(VENV)/.model
+	@$(BIN)/webtext tokenizer --config configs/tokenizer/sample.yaml
+
+.PHONY: tokens
+tokens: $(VENV)/.model $(if $(NAMED),,$(SAMPLE)/tokenizer/_SUCCESS) ## a corpus as uint16 files; CONFIG= OUT= ARGS=
+	@$(BIN)/webtext tokens $(if $(CONFIG),--config $(CONFIG)) --set output=$(or $(OUT),$(SAMPLE)) $(ARGS)
+
+$(SAMPLE)/tokens/_SUCCESS: $(SAMPLE)/tokenizer/_SUCCESS | $(VENV)/.model
+	@$(BIN)/webtext tokens --set output=$(SAMPLE)
+
+.PHONY: train
+train: $(VENV)/.model $(if $(CONFIG),,$(SAMPLE)/tokens/_SUCCESS) ## train GPT-2; CONFIG= OUT= GPUS=8 ARGS=
+	@$(if $(filter-out 1,$(GPUS)),$(BIN)/torchrun --standalone --nproc-per-node=$(GPUS)) $(BIN)/webtext train \
+		--config $(or $(CONFIG),configs/train/sample.yaml) $(OUTPUT) $(ARGS)
+
+.PHONY: sample
+sample: $(VENV)/.model ## text from a model; CHECKPOINT= ARGS='--prompt "The town"'
+	@$(BIN)/webtext sample --checkpoint $(CHECKPOINT) $(ARGS)
+
+.PHONY: export
+export: $(VENV)/.model ## a folder that Hugging Face loads; CHECKPOINT= OUT= ARGS=
+	@$(BIN)/webtext export --checkpoint $(CHECKPOINT) --output $(or $(OUT),$(TRAINED)-export) $(ARGS)
 
 .PHONY: report
 report: $(VENV)/.corpus ## write a run's report.html anew
-	@$(BIN)/webtext report --config $(CONFIG) $(OVERRIDES)
+	@$(BIN)/webtext report --config $(CORPUS_CONFIG) $(OVERRIDES)
 
 .PHONY: inspect
 inspect: $(VENV)/.corpus ## look at what was kept and refused: ARGS='--reason low_quality'
-	@$(BIN)/webtext inspect --config $(CONFIG) $(OVERRIDES)
+	@$(BIN)/webtext inspect --config $(CORPUS_CONFIG) $(OVERRIDES)
 
 .PHONY: test
 test: $(VENV)/.development ## all tests that run on a bare machine
@@ -73,10 +120,14 @@ lock: $(BIN)/uv ## write requirements/ from pyproject.toml, without host names
 	@$(COMPILE) --extra corpus --constraints requirements/development.txt --output-file requirements/corpus.txt
 	@$(COMPILE) --extra model --constraints requirements/development.txt --output-file requirements/model.txt
 
+.PHONY: test-gpu
+test-gpu: $(VENV)/.development ## correctness and speed on the GPU at hand
+	$(BIN)/python -m benchmarks.gpu $(ARGS)
+
 .PHONY: bench
 bench: $(VENV)/.development ## speed and memory as ratios against peers, in one run
 	$(BIN)/python -m benchmarks
 
 .PHONY: clean
-clean: ## remove what make made, but no corpus
+clean: ## remove what make made, but no run
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
