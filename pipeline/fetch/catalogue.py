@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import posixpath
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Self
 
 import fsspec.core
@@ -92,16 +92,27 @@ def catalogue_name(archive: str) -> str:
     return storage.join(FOLDER, f"{posixpath.basename(archive)}-{digest}.parquet")
 
 
-def make_catalogue(archive: str, folder: str, wanted: IdSet, max_bytes: int) -> Catalogue:
+class ScanStoppedError(Exception):
+    """Nobody waits for the catalogue any more."""
+
+
+def never() -> bool:
+    """Go on to the end."""
+    return False
+
+
+def make_catalogue(
+    archive: str, folder: str, wanted: IdSet, max_bytes: int, stopping: Callable[[], bool] = never
+) -> Catalogue:
     """Scan an archive and write its catalogue below `folder`, unless it is there.
 
     wanted: ids whose bodies are hashed on the way; of others `payload_sha256` stays empty.
-    Progress is told in bytes of archives.
-    Raises UserError when the archive cannot be read.
+    stopping: asked at every record whether to give up. Progress is told in bytes of archives.
+    Raises UserError when the archive cannot be read, ScanStoppedError when it gave up.
     """
     name = catalogue_name(archive)
     path = storage.join(folder, name)
-    told = 0 if storage.exists(path) else _write(archive, path, wanted, max_bytes)
+    told = 0 if storage.exists(path) else _write(archive, path, wanted, max_bytes, stopping)
     filesystem, location = fsspec.core.url_to_fs(path)
     with filesystem.open(location, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -113,7 +124,7 @@ def make_catalogue(archive: str, folder: str, wanted: IdSet, max_bytes: int) -> 
     return Catalogue(FileRecord(name, storage.size(path), digest, metadata.num_rows), counts, damages)
 
 
-def _write(archive: str, path: str, wanted: IdSet, max_bytes: int) -> int:
+def _write(archive: str, path: str, wanted: IdSet, max_bytes: int, stopping: Callable[[], bool]) -> int:
     """Returns how many bytes of the archive have been told as progress."""
     counts: Counter[str] = Counter(captures=0, damaged_places=0, damaged_bytes=0)
     damages: list[Damage] = []
@@ -123,6 +134,8 @@ def _write(archive: str, path: str, wanted: IdSet, max_bytes: int) -> int:
         try:
             with filesystem.open(location, "rb") as file:
                 for found in scan(file, archive, wanted.__contains__, max_bytes):
+                    if stopping():
+                        raise ScanStoppedError
                     if isinstance(found, Capture):
                         yield found
                         continue

@@ -10,19 +10,24 @@ links (8 bytes each), one record, one batch of captures, or one partition's capt
 """
 
 import dataclasses
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.windowed_value import WindowedValue
 
 from pipeline import layout, parquet, results, schemas, tables
 from pipeline.fetch import index
 from pipeline.fetch.archives import MAX_HOPS, Chooser, Refuse, refuse_wikipedia
 from pipeline.fetch.captures import CAPTURES, Damage
-from pipeline.fetch.catalogue import IdSet, look_up, make_catalogue
+from pipeline.fetch.catalogue import Catalogue, IdSet, look_up, make_catalogue
 from pipeline.fetch.index import REQUESTS
 from pipeline.records import RecordReader
+from pipeline.sandbox import cores
 from webtext import storage
 from webtext.stages import Results
 from webtext.storage import FileRecord
@@ -132,7 +137,10 @@ def answer_from_archives(
 
 
 class _Scan(beam.DoFn):
-    """An archive -> its captures of links; a `Found` for the archive."""
+    """An archive -> its captures of links; a `Found` for the archive.
+
+    Archives are scanned on threads: most of a scan is inflating and hashing, which leave the interpreter to others.
+    """
 
     def __init__(self, places: Places, max_bytes: int) -> None:
         self._places = places
@@ -141,13 +149,33 @@ class _Scan(beam.DoFn):
     def setup(self) -> None:
         links = (index.read_links(self._places.links, number)["id"] for number in range(self._places.partitions))
         self._wanted = IdSet.of(links)
+        self._stopping = threading.Event()
+        self._threads = ThreadPoolExecutor(cores())
 
-    def process(self, archive: str) -> Iterator[Any]:
-        catalogue = make_catalogue(archive, self._places.pages, self._wanted, self._max_bytes)
-        counters = {"archives": 1, **catalogue.counts}
-        yield beam.pvalue.TaggedOutput(_FOUND, Found((catalogue.record,), counters, catalogue.damages))
-        for captures in look_up(archive, self._places.pages, self._wanted):
-            yield from _packed(_CAPTURES, captures, self._places.partitions)
+    def start_bundle(self) -> None:
+        self._scans: dict[str, Future[Catalogue]] = {}
+
+    def process(self, archive: str) -> None:
+        self._scans[archive] = self._threads.submit(
+            make_catalogue, archive, self._places.pages, self._wanted, self._max_bytes, self._stopping.is_set
+        )
+
+    def finish_bundle(self) -> Iterator[Any]:
+        try:
+            for archive, scan in self._scans.items():
+                catalogue = scan.result()
+                counters = {"archives": 1, **catalogue.counts}
+                found = Found((catalogue.record,), counters, catalogue.damages)
+                yield beam.pvalue.TaggedOutput(_FOUND, _windowed(found))
+                for captures in look_up(archive, self._places.pages, self._wanted):
+                    yield from map(_windowed, _packed(_CAPTURES, captures, self._places.partitions))
+        except BaseException:  # Ctrl-C too: the other scans are not waited for
+            self._stopping.set()
+            raise
+
+    def teardown(self) -> None:
+        self._stopping.set()
+        self._threads.shutdown(cancel_futures=True)
 
 
 class _LookUp(beam.DoFn):
@@ -215,6 +243,11 @@ class _WriteIndex(beam.DoFn):
             rows = index.index_table(links, answers, reader, self._max_bytes)
         name = storage.join(layout.PAGE_INDEX, parquet.part_name(partition))
         yield Found((parquet.write(self._places.pages, name, rows),), index.counters(rows))
+
+
+def _windowed(value: Any) -> WindowedValue:
+    """What a bundle's end may emit."""
+    return WindowedValue(value, GlobalWindow().max_timestamp(), (GlobalWindow(),))
 
 
 def _packed(kind: str, rows: pa.Table, partitions: int) -> Iterator[Packed]:

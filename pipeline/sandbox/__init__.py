@@ -20,6 +20,18 @@ It bounds accidents and hostile input, not a hostile task: children have the rig
 
 from pipeline.sandbox.leases import lease
 from pipeline.sandbox.pool import Lane, Sandbox
-from pipeline.sandbox.verdicts import Crashed, Done, Limits, Raised, SandboxError, TimedOut, Verdict
+from pipeline.sandbox.verdicts import Crashed, Done, Limits, Raised, SandboxError, TimedOut, Verdict, cores
 
-__all__ = ["Crashed", "Done", "Lane", "Limits", "Raised", "Sandbox", "SandboxError", "TimedOut", "Verdict", "lease"]
+__all__ = [
+    "Crashed",
+    "Done",
+    "Lane",
+    "Limits",
+    "Raised",
+    "Sandbox",
+    "SandboxError",
+    "TimedOut",
+    "Verdict",
+    "cores",
+    "lease",
+]

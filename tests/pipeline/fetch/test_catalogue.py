@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pipeline import progress
 from pipeline.fetch import catalogue
 from pipeline.fetch.captures import CAPTURES, captures_of, captures_table
-from pipeline.fetch.catalogue import IdSet, catalogue_name, look_up, make_catalogue
+from pipeline.fetch.catalogue import IdSet, ScanStoppedError, catalogue_name, look_up, make_catalogue
 from tests.pipeline.fetch.archive_bytes import MEGABYTE, http, id_of, members, scanned, warc
 from webtext.errors import UserError
 
@@ -104,3 +104,12 @@ def test_an_empty_archive_has_an_empty_catalogue(tmp_path: Path) -> None:
     assert made.record.rows == 0
     assert list(look_up(str(archive), str(tmp_path), ids(0))) == []
     assert dataclasses.asdict(made.record)["bytes"] > 0
+
+
+def test_a_scan_that_nobody_waits_for_ends_and_leaves_nothing(tmp_path: Path) -> None:
+    archive = tmp_path / "a.warc.gz"
+    archive.write_bytes(members(*records(5)))
+    asked = iter([False, False, True])
+    with pytest.raises(ScanStoppedError):
+        make_catalogue(str(archive), str(tmp_path / "pages"), ids(3), MEGABYTE, lambda: next(asked))
+    assert not [path for path in (tmp_path / "pages").rglob("*") if path.is_file()]
