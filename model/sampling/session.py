@@ -9,6 +9,7 @@ import torch
 from model import checkpoint, tokenizer
 from model.gpt2 import GPT2
 from model.sampling.choosing import Choice
+from model.sampling.layout import arrange_for_reading
 from model.sampling.texts import Limits, Text, write_texts
 from model.tokenizer import Tokenizer
 from webtext.errors import UserError
@@ -64,4 +65,5 @@ def open_session(given: argparse.Namespace) -> Session:
         )
     if given.dtype == "bf16":
         network.bfloat16()
+    arrange_for_reading(network)
     return Session(network, own, choice, Limits(given.max_tokens, tuple(given.stop)), given.seed, given.batch)

@@ -1,0 +1,1 @@
+"""A network as a Hugging Face folder: config, weights, tokenizer, and a card that says only what was measured."""
