@@ -37,9 +37,9 @@ def compare(shape: Shape, dtype: str, checkout: Path | None, rounds: int) -> Non
     seconds: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
     for turn in range(rounds + 1):
         for contestant in contestants:
-            taken = seconds_of(functools.partial(contestant.step, data), terms.device)
+            one = seconds_of(functools.partial(contestant.step, data), terms.device)
             if turn:  # the first one warms up
-                seconds[contestant.name].append(taken)
+                seconds[contestant.name].append(one)
     print(f"{shape.preset}, {shape.sequences} x {shape.context} tokens a step, {dtype}:")
     for name, taken in seconds.items():
         speed = shape.sequences * shape.context / statistics.median(taken)

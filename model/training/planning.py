@@ -9,7 +9,6 @@ import dataclasses
 from typing import TYPE_CHECKING, Literal
 
 from model.training.gpus import GIB, Gpu
-from model.training.watching import duration
 
 if TYPE_CHECKING:
     from model.gpt2 import GPT2Config
@@ -231,3 +230,15 @@ def plan(
         mfu=mfu,
         price_per_gpu_hour=price_per_gpu_hour,
     )
+
+
+def duration(seconds: float) -> str:
+    """A time in its two largest units."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

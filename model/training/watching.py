@@ -13,6 +13,7 @@ import rich.console
 import rich.progress
 
 from model.training.metrics import Row
+from model.training.planning import duration
 from webtext import logs
 
 SECONDS_BETWEEN_LINES = 30
@@ -43,18 +44,6 @@ def sentence(row: Row, steps: int, seconds_left: float | None = None) -> str:
     if seconds_left:
         parts.append(f"{duration(seconds_left)} left")
     return ", ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """A time in its two largest units."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours} h"
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def curve(values: Sequence[float], width: int = CURVE_WIDTH) -> str:

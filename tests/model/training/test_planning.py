@@ -152,3 +152,11 @@ def test_a_plan_that_does_not_fit_says_so() -> None:
     assert any("TOO MUCH" in line for line in made.lines())
     assert made.sequences == 64
     assert not made.recompute
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (59, "59 s"), (60, "1 min 0 s"), (3599, "59 min 59 s"), (3600, "1 h 0 min"), (200000, "2 d 7 h")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert planning.duration(seconds) == text

@@ -34,14 +34,6 @@ def test_a_sentence_says_what_a_person_wants_to_know() -> None:
     assert watching.sentence(row(5), 10) == "step 5 of 10: loss 3.2500, lr 6.00e-04, norm 0.75, 123,457 tokens/s"
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.4, "0 s"), (59, "59 s"), (60, "1 min 0 s"), (3599, "59 min 59 s"), (3600, "1 h 0 min"), (200000, "2 d 7 h")],
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert watching.duration(seconds) == text
-
-
 def test_a_curve_falls_as_the_loss_does() -> None:
     assert watching.curve([8, 7, 6, 5, 4, 3, 2, 1], 8) == "█▇▆▅▄▃▂▁"
     assert watching.curve([1.0, 1.0], 8) == "▁▁"
