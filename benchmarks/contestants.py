@@ -31,6 +31,8 @@ class Contestant:
     network: nn.Module
     loss: Loss
     update: Callable[[], object]
+    set_learning_rates: Callable[[float], object] = lambda _: None
+    """To their peak times a factor; does nothing for rivals."""
 
     def step(self, micro_batches: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
         """One optimizer step on the mean loss over micro-batches; returns the last one's loss, on its device."""
@@ -66,14 +68,14 @@ class Terms:
         return torch.compile(lower, dynamic=False) if self.compiled else lower
 
 
-def webtext(terms: Terms, recipe: Recipe = "paper") -> Contestant:
+def webtext(terms: Terms, recipe: Recipe = "paper", learning_rate: float = LEARNING_RATE) -> Contestant:
     network = GPT2(terms.config, recompute=terms.recompute)
     network.initialise(torch.Generator().manual_seed(0))
     network.to(terms.device)
     optimizer = optimizers.build(
-        network, recipe, learning_rate=LEARNING_RATE, weight_decay=WEIGHT_DECAY, device=terms.device
+        network, recipe, learning_rate=learning_rate, weight_decay=WEIGHT_DECAY, device=terms.device
     )
-    return Contestant("webtext", network, terms.prepared(network.loss), optimizer.step)
+    return Contestant("webtext", network, terms.prepared(network.loss), optimizer.step, optimizer.set_learning_rates)
 
 
 def transformers(terms: Terms) -> Contestant:
