@@ -7,10 +7,11 @@ One walk over an lxml tree. Every later decision (language, main content, qualit
 import dataclasses
 import enum
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from lxml import etree
-from lxml.html import HTMLParser, document_fromstring
+from lxml.html import HtmlElement, document_fromstring
 
 MAX_BLOCKS = 20_000
 """Blocks after which a page is not read further: real pages have some 200, the longest some 5,000."""
@@ -195,7 +196,9 @@ def parse(html: str) -> Any:
     Raises MemoryError for a tree that memory does not hold: libxml2 calls that a syntax error.
     """
     html = _LONG_TAG.sub(_bare_tag, html)
-    parser = HTMLParser(collect_ids=False, encoding="utf-8", remove_comments=True, remove_pis=True)
+    parser = etree.HTMLParser(collect_ids=False, encoding="utf-8", remove_comments=True, remove_pis=True)
+    # lxml.html's own parser asks Python for the class of every element; nobody here needs its forms and inputs.
+    parser.set_element_class_lookup(etree.ElementDefaultClassLookup(element=HtmlElement))
     try:
         return document_fromstring(html.encode("utf-8", "replace"), parser=parser)
     except (etree.ParserError, etree.XMLSyntaxError, ValueError) as error:
@@ -230,8 +233,9 @@ class _Walk:
         self.names: dict[tuple[str | None, str | None], int] = {}
 
     def element(self, element: Any, node: int, *, linked: bool, preformatted: bool) -> None:
-        if element.text:
-            self.take(element.text, linked)
+        text = element.text
+        if text:
+            self.take(text, linked, preformatted)
         for child in element:
             tag = child.tag
             if tag.__class__ is not str or tag in _SKIPPED or len(self.blocks) >= MAX_BLOCKS:
@@ -245,44 +249,51 @@ class _Walk:
                 if not (style and _HIDING.search(style[:_MAX_ATTRIBUTE])):
                     self.element(child, node, linked=linked or tag == "a", preformatted=preformatted)
             else:
-                self.flush(node, preformatted)
+                if self.pieces:
+                    self.flush(node, preformatted)
                 inner = len(self.parents)
                 self.parents.append(node)
-                self.marks.append(self.marks[node] | self.marks_of(tag, child.attrib))
+                self.marks.append(self.marks[node] | self.marks_of(tag, child.items()))
                 self.tags.append(tag)
                 pre = preformatted or tag == "pre"
                 self.element(child, inner, linked=linked, preformatted=pre)
-                self.flush(inner, pre)
-            if child.tail:
-                self.take(child.tail, linked)
+                if self.pieces:
+                    self.flush(inner, pre)
+            text = child.tail
+            if text:
+                self.take(text, linked, preformatted)
 
-    def take(self, text: str, linked: bool) -> None:
-        if self.pieces and self.pieces[-1] == _LINE_BREAK and text.isspace():
-            return  # so that two breaks meet
+    def take(self, text: str, linked: bool, preformatted: bool) -> None:
+        if text.isspace():
+            if self.pieces and self.pieces[-1] == _LINE_BREAK:
+                return  # so that two breaks meet
+            if not self.pieces and not preformatted:
+                return  # the white space between two blocks
         self.pieces.append(text)
         if linked:
             self.linked += len(text.split())
 
     def flush(self, node: int, preformatted: bool) -> None:
-        if not self.pieces:
-            return
         raw, linked = "".join(self.pieces), self.linked
         self.pieces.clear()
         self.linked = 0
         if preformatted:
             text = raw.strip("\n")
+            words = len(text.split())
         else:
-            text = "\n".join(line for line in (" ".join(part.split()) for part in raw.split(_LINE_BREAK)) if line)
-        words = len(text.split())
+            lines = [line for part in raw.split(_LINE_BREAK) if (line := part.split())]
+            text = "\n".join(map(" ".join, lines))
+            words = sum(map(len, lines))
         if words:
             self.blocks.append(
                 Block(text, self.tags[node], self.marks[node], node, words, min(linked, words), preformatted)
             )
 
-    def marks_of(self, tag: str, attributes: Any) -> int:
+    def marks_of(self, tag: str, items: Sequence[tuple[str, str]]) -> int:
         marks = _BY_TAG.get(tag, 0)
-        if not attributes:
+        if not items:
             return marks
+        attributes = dict(items)
         name = (attributes.get("class"), attributes.get("id"))
         if name != (None, None):
             named = self.names.get(name)

@@ -6,6 +6,7 @@ language-neutral and lie roughly in [0, 1] (logarithms of counts apart).
 """
 
 import math
+import string
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -23,6 +24,8 @@ _REACH = (2, 5, 12)
 """Blocks over which a neighbour's word fades by 1/e."""
 _START = 160
 """Characters by which a block's digits and capitals are told."""
+_DIGITS = string.digits.encode()
+_CAPITALS = string.ascii_uppercase.encode()
 _NEIGHBOURS = (-2, -1, 1, 2)
 
 TRAITS: tuple[str, ...] = (
@@ -69,6 +72,7 @@ class Containers:
                 self.prose[node] += block.words
         for values in (self.words, self.linked, self.prose, self.count):
             add_up(values, page.parents)
+        self._boxes: dict[int, tuple[int, int, int, int, int]] = {}
 
     def climb(self, node: int, values: Sequence[int], least: int) -> int:
         """The nearest element, from `node` upwards, whose value is at least `least`, or the root."""
@@ -79,11 +83,15 @@ class Containers:
     def boxes(self, node: int) -> tuple[int, int, int, int, int]:
         """The nearest elements with two blocks, with more than that, with more still, with 100 words, with 300
         words."""
+        known = self._boxes.get(node)
+        if known is not None:
+            return known
         box = self.climb(node, self.count, 2)
         outer = self.climb(max(self.parents[box], 0), self.count, self.count[box] + 1)
         wider = self.climb(max(self.parents[outer], 0), self.count, self.count[outer] + 1)
         hundred = self.climb(outer, self.words, 100)
-        return box, outer, wider, hundred, self.climb(hundred, self.words, 300)
+        found = self._boxes[node] = box, outer, wider, hundred, self.climb(hundred, self.words, 300)
+        return found
 
 
 def is_prose(block: Block) -> bool:
@@ -119,10 +127,11 @@ def traits(page: Blocks, containers: Containers) -> list[list[float]]:
         text, tag = block.text, tags[i]
         length, linked = shown[i]
         size, start = len(text), text[:_START]
+        digits, capitals = _digits_and_capitals(start)
         row = [
             math.log1p(block.words), length, linked, float(linked > 0.9), math.log1p(size / block.words),
-            float(text[-1] in _SENTENCE_ENDS), sum(map(str.isdigit, start)) / len(start), sum(map(str.isupper,
-            start)) / len(start), float(text[0].isupper()), float("©" in text or "|" in text),
+            float(text[-1] in _SENTENCE_ENDS), digits / len(start), capitals / len(start),
+            float(text[0].isupper()), float("©" in text or "|" in text),
         ]  # fmt: skip
         row += _TAG_NUMBERS.get(tag, _NO_TAG)
         marked = mark_numbers.get(block.marks)
@@ -157,6 +166,14 @@ def traits(page: Blocks, containers: Containers) -> list[list[float]]:
     return rows
 
 
+def _digits_and_capitals(text: str) -> tuple[int, int]:
+    if text.isascii():  # the quick way
+        characters = text.encode()
+        size = len(characters)
+        return size - len(characters.translate(None, _DIGITS)), size - len(characters.translate(None, _CAPITALS))
+    return sum(map(str.isdigit, text)), sum(map(str.isupper, text))
+
+
 def neighbour_traits(page: Blocks, containers: Containers, chances: Sequence[float]) -> list[list[float]]:
     """For each block the numbers named in `NEIGHBOUR_TRAITS`: what a first judgement says of the blocks around it.
 
@@ -179,15 +196,12 @@ def neighbour_traits(page: Blocks, containers: Containers, chances: Sequence[flo
         kind[1] += w
     add_up(weight_in, parents)
     add_up(good_in, parents)
-    boxes: dict[int, tuple[int, int, int, int, int]] = {}
     rows, passed = [], 0.0
     for i, block in enumerate(blocks):
         w, g = weights[i], good[i]
         passed += g
         part = passed / all_good
-        around = boxes.get(block.node)
-        if around is None:
-            around = boxes[block.node] = containers.boxes(block.node)
+        around = containers.boxes(block.node)
         kind = alike[block.tag, block.marks]
         rows.append([
             chances[i - 1] if i else 0.0, chances[i + 1] if i + 1 < n else 0.0,
