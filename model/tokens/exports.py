@@ -68,7 +68,7 @@ def _write_llmc(splits: Mapping[str, TokenFiles], folder: str) -> list[str]:
 
 
 def _write_nanogpt(splits: Mapping[str, TokenFiles], folder: str) -> list[str]:
-    """One train.bin and one val.bin, and meta.json for people: of GPT-2's tokens nanoGPT itself wants to know nothing."""
+    """One train.bin and one val.bin, and meta.json for people: nanoGPT itself reads nothing about GPT-2's tokens."""
     names = []
     for split, tokens in splits.items():
         name = f"{SHORT[split]}.bin"

@@ -52,12 +52,17 @@ def units(found: Corpus) -> list[Unit]:
     ]
 
 
-def encode(unit: Unit, parts: str, tokenizer_folder: str) -> int:
-    """Encode one row group, each document with `<|endoftext|>` at its end; returns the unit's size.
+@dataclasses.dataclass(frozen=True)
+class Encoder:
+    """Which tokenizer, and where it lies: what is sent to another process in its place."""
 
-    tokenizer_folder: what `model.tokenizer.load` takes; read once in each process.
-    """
-    tokenizer = _tokenizer(tokenizer_folder)
+    folder: str
+    fingerprint: str
+
+
+def encode(unit: Unit, parts: str, encoder: Encoder) -> int:
+    """Encode one row group, each document with `<|endoftext|>` at its end; returns the unit's size."""
+    tokenizer = _tokenizer(encoder)
     indices = []
     with storage.open_atomic(unit.tokens(parts)) as file:
         for batch in corpus.documents(unit.path, [unit.group]):
@@ -77,9 +82,12 @@ def _encoded(tokenizer: Tokenizer, text: str) -> Tokens:
     return np.array([*tokenizer.encode(text), tokenizer.end_of_text], dtype=DTYPE)
 
 
-@functools.cache
-def _tokenizer(folder: str) -> Tokenizer:
-    return load(folder)
+@functools.lru_cache(maxsize=1)
+def _tokenizer(encoder: Encoder) -> Tokenizer:
+    """Read once in each process."""
+    tokenizer = load(encoder.folder)
+    assert tokenizer.fingerprint == encoder.fingerprint
+    return tokenizer
 
 
 def _write_index(path: str, batches: list[pa.RecordBatch]) -> None:

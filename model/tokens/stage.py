@@ -12,7 +12,7 @@ from model.tokenizer.vocabulary import Vocabulary
 from model.tokens import arranging, parts, working
 from model.tokens.arranging import File
 from model.tokens.config import TokensConfig
-from model.tokens.parts import Unit
+from model.tokens.parts import Encoder, Unit
 from model.tokens.reading import DTYPE
 from webtext import locks, stages, storage
 from webtext.errors import UserError
@@ -65,8 +65,8 @@ def _sources(config: TokensConfig) -> tuple[Corpus, Vocabulary]:
     vocabulary = tokenizer_files.read(storage.join(config.output, tokenizer_files.FOLDER))
     if vocabulary.size > MOST_ENTRIES:
         raise UserError(
-            f"the tokenizer of {config.output} has {vocabulary.size:,} entries, and 16 bits hold {MOST_ENTRIES:,}; make "
-            f"a smaller one with webtext tokenizer --set output={config.output} --set vocabulary=50257."
+            f"the tokenizer of {config.output} has {vocabulary.size:,} entries, and 16 bits hold {MOST_ENTRIES:,}; "
+            f"make a smaller one with webtext tokenizer --set output={config.output} --set vocabulary=50257."
         )
     return found, vocabulary
 
@@ -87,7 +87,7 @@ def _make(stage: StageRun, config: TokensConfig, found: Corpus, vocabulary: Voca
     place = storage.join(stage.folder, parts.FOLDER)
     units = parts.units(found)
     with progress.of_bytes(NAME, sum(unit.size for unit in units)) as advance:
-        working.encode(units, place, tokenizer_folder, config.workers, advance)
+        working.encode(units, place, Encoder(tokenizer_folder, vocabulary.fingerprint), config.workers, advance)
     written = {split: _write(stage.folder, split, units, config.tokens_per_file) for split in corpus.SPLITS}
     return _finish(stage, vocabulary, written, copies)
 

@@ -1,7 +1,7 @@
 """Encoding all row groups, on all cores.
 
-By processes: two threads were no faster than one, since what comes back from tiktoken becomes Python's objects under the
-interpreter's lock.
+By processes: two threads were no faster than one, since tiktoken's ids become Python's objects under the interpreter's
+lock.
 """
 
 import concurrent.futures
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 
 from model.progress import Advance
 from model.tokens import parts
-from model.tokens.parts import Unit
+from model.tokens.parts import Encoder, Unit
 from webtext import storage
 from webtext.errors import UserError
 
@@ -25,7 +25,7 @@ AHEAD = 3
 """Units that wait for each process, so that none is idle."""
 
 
-def encode(units: Sequence[Unit], folder: str, tokenizer_folder: str, workers: int, advance: Advance) -> None:
+def encode(units: Sequence[Unit], folder: str, encoder: Encoder, workers: int, advance: Advance) -> None:
     """Make the parts that are not there yet.
 
     folder: where parts lie. workers: processes at most; 0 for one a core. advance: told of each unit's size.
@@ -36,23 +36,21 @@ def encode(units: Sequence[Unit], folder: str, tokenizer_folder: str, workers: i
     processes = min(workers or len(os.sched_getaffinity(0)), len(missing), useful)
     if processes <= 1:
         for unit in missing:
-            advance(parts.encode(unit, folder, tokenizer_folder))
+            advance(parts.encode(unit, folder, encoder))
         return
     # the longest first, so that none is left alone with a long one at the end
     by_size = sorted(missing, key=lambda unit: -unit.size)
     with _pool(processes) as pool:
         waiting = iter(by_size)
         running = {
-            pool.submit(parts.encode, unit, folder, tokenizer_folder)
-            for unit in itertools.islice(waiting, processes * AHEAD)
+            pool.submit(parts.encode, unit, folder, encoder) for unit in itertools.islice(waiting, processes * AHEAD)
         }
         while running:
             done, running = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
             for future in done:
                 advance(future.result())
             running |= {
-                pool.submit(parts.encode, unit, folder, tokenizer_folder)
-                for unit in itertools.islice(waiting, len(done))
+                pool.submit(parts.encode, unit, folder, encoder) for unit in itertools.islice(waiting, len(done))
             }
 
 
@@ -64,8 +62,8 @@ def _pool(processes: int) -> Iterator[concurrent.futures.ProcessPoolExecutor]:
         yield pool
     except concurrent.futures.process.BrokenProcessPool:
         raise UserError(
-            "a process that encodes was ended from outside, perhaps because memory ran out; set fewer workers and run the "
-            "same command again."
+            "a process that encodes was ended from outside, perhaps because memory ran out; set fewer workers and run "
+            "the same command again."
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
