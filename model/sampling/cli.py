@@ -73,14 +73,15 @@ def run(given: argparse.Namespace, extra: Sequence[str]) -> int:
     """Continue the prompts."""
     _check(given, extra)
     prompts = _prompts(given)
-    if given.seed is None:
-        given.seed = secrets.randbelow(2**31)
-        if given.temperature:
-            log.info("%-11s%d", "seed", given.seed)
     from model.sampling.session import open_session
 
+    drawn = given.seed is None
+    if drawn:
+        given.seed = secrets.randbelow(2**31)
     try:
         session = open_session(given)
+        if drawn and given.temperature:
+            log.info("%-11s%d", "seed", given.seed)
         if given.interactive:
             return _converse(session)
         if given.output:
