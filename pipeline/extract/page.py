@@ -12,12 +12,12 @@ from pipeline.extract.blocks import Block, parse, read_blocks
 from pipeline.extract.decode import clean, decode
 from pipeline.extract.language import Language, identify, same
 from pipeline.extract.media import not_html
-from pipeline.extract.opt_out import opted_out
 from pipeline.extract.quality import count_words, low_quality
 from pipeline.extract.rules import ExtractRules
 from pipeline.extract.text import main_text
 from pipeline.extract.wikipedia import wikipedia_sign
 from pipeline.ledger import Ending, Reason, dropped
+from pipeline.opt_out import opted_out
 
 _LOOK = 20_000
 """Characters of prose in which a first look at the language is taken."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.extract.opt_out import opted_out
+from pipeline.opt_out import opted_out
 
 
 @pytest.mark.parametrize(
