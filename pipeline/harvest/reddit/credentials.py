@@ -76,11 +76,18 @@ def _check(found: Config, settings: Settings) -> None:
             f"{' and '.join(missing)} in praw.ini (an app is made at https://www.reddit.com/prefs/apps)."
         )
     for name in ("oauth_url", "reddit_url"):
-        address = urllib.parse.urlsplit(getattr(settings, name))
-        if address.scheme not in ("http", "https") or not address.hostname or address.username or address.password:
+        if not _is_address(getattr(settings, name)):
             raise UserError(f"{name} in praw.ini must be an address like https://www.reddit.com and nothing more.")
     if settings.timeout <= 0:
         raise UserError("timeout in praw.ini must be at least one second.")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        address = urllib.parse.urlsplit(text)
+    except ValueError:
+        return False
+    return address.scheme in ("http", "https") and bool(address.hostname) and "@" not in address.netloc
 
 
 def _text(value: object) -> str:

@@ -183,7 +183,7 @@ class Harvest:
             try:
                 page = self._asker.listing(API_PATH["info"], {"id": ",".join(f"{POST_KIND}_{each}" for each in ids)})
             except (RefusedError, UnavailableError) as error:
-                log.warning("%d posts wait on for their scores: %s.", len(ids), error)
+                log.warning("Reddit does not tell the scores of %d posts, which wait on: %s.", len(ids), error)
                 self._fail_once_more(error)
                 continue
             self._failures_in_a_row = 0

@@ -106,7 +106,7 @@ class FakeReddit:
 
 
 class Cassettes(FakeReddit):
-    """Gives PRAW's recorded answers by method and path, in the order in which they were recorded."""
+    """Gives PRAW's recorded answers by path, in the order in which they were recorded; then listings without posts."""
 
     def __init__(self, folder: Path, *names: str) -> None:
         super().__init__()
@@ -125,6 +125,13 @@ class Cassettes(FakeReddit):
                     if key.lower().startswith(("x-ratelimit", "content-type", "www-authenticate", "retry-after"))
                 }
                 self.upsets[path].append(Answer(status, text.encode(), headers))
+
+    def answer(self, request: Request) -> Answer:
+        recorded = request.path == TOKEN_PATH or self.upsets[request.path]
+        if recorded:
+            return super().answer(request)
+        self.requests.append(request)
+        return Answer.of(listing([]))
 
 
 @contextlib.contextmanager
