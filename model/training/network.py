@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 
 from model.gpt2 import GPT2, GPT2Config
 from model.training.config import TrainConfig
@@ -70,6 +70,17 @@ def build(
         return model, model.loss
     model.to(device)
     return model, _whole_loss(model, dtype, device, compiled=compiled)
+
+
+def let_go(model: GPT2) -> None:
+    """Have FSDP2 hold nothing but shares again.
+
+    After a forward pass without a backward one it keeps the root's weights whole: the network's parameters are others
+    then than those that are trained.
+    """
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
 
 
 def _whole_loss(model: GPT2, dtype: torch.dtype, device: torch.device, *, compiled: bool) -> Loss:

@@ -94,6 +94,7 @@ def ready(run: Identity, ranks: Ranks) -> Run | None:
     """
     config, folder = run.config, Path(run.config.output)
     if ranks.first:
+        storage.remove_temporaries(str(folder))
         checkpoints.remove_temporaries(folder)
     saved = resumable(folder, ranks)
     if saved is not None and checkpoints.step_of(saved) == config.steps:

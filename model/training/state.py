@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from safetensors import safe_open
 from torch import Tensor
-from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from model import weights
@@ -74,7 +73,6 @@ def restore(folder: Path, model: GPT2, optimizers: Optimizers) -> Progress:
 def gather_weights(model: GPT2, *, keep: bool) -> dict[str, Tensor]:
     """Full parameters on the CPU, on ranks that keep them. All ranks must call it together."""
     whole = {}
-    _let_go(model)
     for name, parameter in model.named_parameters():
         full = parameter.full_tensor() if isinstance(parameter, DTensor) else parameter
         if keep:
@@ -85,7 +83,6 @@ def gather_weights(model: GPT2, *, keep: bool) -> dict[str, Tensor]:
 @torch.no_grad()
 def fill_weights(model: GPT2, tensors: Mapping[str, Tensor]) -> None:
     """Set the parameters from full tensors; a rank that holds shares takes its own."""
-    _let_go(model)
     for name, parameter in model.named_parameters():
         whole = tensors[name].to(parameter.device)
         if isinstance(parameter, DTensor):
@@ -93,13 +90,6 @@ def fill_weights(model: GPT2, tensors: Mapping[str, Tensor]) -> None:
             parameter.to_local().copy_(share.to_local())
         else:
             parameter.copy_(whole)
-
-
-def _let_go(model: GPT2) -> None:
-    """Have FSDP2 hold shares again of what it keeps gathered after a forward pass without a backward one."""
-    for module in model.modules():
-        if isinstance(module, FSDPModule):
-            module.reshard()
 
 
 class TensorsOnDisk(Mapping[str, Tensor]):

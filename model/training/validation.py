@@ -10,7 +10,7 @@ from model.tokenizer import Tokenizer
 from model.tokens.reading import TokenFiles
 from model.training.batches import documents_of, to_device, validation_batches
 from model.training.distributed import summed
-from model.training.network import Loss
+from model.training.network import Loss, let_go
 from model.training.ranks import Ranks
 from webtext.errors import UserError
 
@@ -59,6 +59,7 @@ class Validation:
         plain = self._sum(loss, masked=False)
         masked = None if self._separator is None else self._sum(loss, masked=True) / self._predictions
         model.train()
+        let_go(model)
         return ValidationLoss(plain / self._predictions, plain / max(1, self._bytes), masked)
 
     def _sum(self, loss: Loss, *, masked: bool) -> float:
