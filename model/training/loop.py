@@ -60,6 +60,13 @@ class Run:
     """What the first rank could not write: all ranks end with it at the next step."""
 
 
+@dataclasses.dataclass(frozen=True)
+class ValidatedRow(Row):
+    """A row that also says what the loss is for each byte of text: what runs with other tokenizers compare by."""
+
+    validation_loss_per_byte: float | None = None
+
+
 class Numbers(NamedTuple):
     """What all ranks know of a step."""
 
@@ -184,7 +191,7 @@ def _report(
         return
     rate = run.config.batch_tokens / seconds
     run.dollars += seconds / 3600 * run.ranks.world * run.config.price_per_gpu_hour
-    row = Row(
+    row = ValidatedRow(
         step=run.progress.step,
         tokens=run.progress.step * run.config.batch_tokens,
         loss=numbers.loss,
@@ -194,6 +201,7 @@ def _report(
         mfu=rate / run.peak_tokens_per_second if run.peak_tokens_per_second else None,
         seconds=seconds,
         validation_loss=measured.per_token if measured else None,
+        validation_loss_per_byte=measured.per_byte if measured else None,
         masked_validation_loss=measured.masked if measured else None,
         cost=run.dollars if run.config.price_per_gpu_hour else None,
         skipped=True if skipped else None,

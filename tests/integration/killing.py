@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from model.training import preparation
+from model.training.metrics import Metrics
 from tests.model.training.runs import config_of, train
 
 STEPS = 300
@@ -55,7 +55,7 @@ def leftovers(output: Path) -> str:
 def main() -> None:
     output, tokens, kills, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     torch.set_num_threads(1)
-    preparation.Metrics(output).close()  # imports TensorBoard once and for all children
+    Metrics(output).close()  # imports TensorBoard once and for all children
     choice = random.Random(seed)
     doing: Counter[str] = Counter()
     while doing.total() < kills:

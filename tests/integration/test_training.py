@@ -199,14 +199,13 @@ def test_a_rank_that_dies_ends_all_and_the_same_command_goes_on(tmp_path: Path, 
 
 
 def test_a_mistake_under_torchrun_is_told_once(tmp_path: Path, tokens: Path) -> None:
-    for number, (keys, words) in enumerate(
-        [
-            ({"batch_tokens": 96}, "2 ranks cannot share the 3 sequences of a step"),
-            ({"tokens": "/nowhere"}, "the tokens /nowhere: this folder does not exist"),
-        ]
-    ):
-        config = write_config(tmp_path, tmp_path / f"run{number}", tokens)
-        wrong = done(config, *(f"--set={key}={value}" for key, value in keys.items()), ranks=2)
+    mistakes = {
+        "batch_tokens=96": "2 ranks cannot share the 3 sequences of a step",
+        "tokens=/nowhere": "the tokens /nowhere: this folder does not exist",
+    }
+    config = write_config(tmp_path, tmp_path / "run", tokens)
+    for mistake, words in mistakes.items():
+        wrong = done(config, "--set", mistake, ranks=2)
         assert wrong.returncode != 0
         assert len(re.findall(f"error: {words}", wrong.stderr)) == 1, wrong.stderr
         assert "exitcode  : 2" in wrong.stderr

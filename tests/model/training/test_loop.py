@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from model import tokenizer
 from model.tokens import reading
 from model.training import checkpoints, loop, preparation
 from model.training.batches import MicroBatch
@@ -20,7 +21,7 @@ from model.training.loop import Run
 from model.training.ranks import Ranks
 from model.training.stopping import Stop, asked_politely
 from tests.model.training.runs import config_of, last_manifest, ready, rows, train
-from tests.model.training.token_folders import write_tokens
+from tests.model.training.token_folders import END_OF_TEXT, write_tokens
 from webtext.errors import UserError
 
 
@@ -49,13 +50,16 @@ def without_times(run: Path) -> list[dict[str, Any]]:
     return [{key: value for key, value in row.items() if key not in times} for row in rows(run)]
 
 
-def test_a_run_is_what_the_design_promises(uninterrupted: Path) -> None:
+def test_a_run_is_what_the_design_promises(uninterrupted: Path, tokens: Path) -> None:
     made = rows(uninterrupted)
     assert [row["step"] for row in made] == list(range(1, 13))
     assert [row["tokens"] for row in made] == [256 * step for step in range(1, 13)]
     assert {"step", "tokens", "loss", "lr", "grad_norm", "tokens_per_second", "mfu", "seconds"} <= set(made[0])
     assert [row["step"] for row in made if "validation_loss" in row] == [1, 4, 8, 12]
     assert made[-1]["validation_loss"] < made[0]["validation_loss"] - 0.1
+    ids = reading.open_tokens(tokens, "validation", verify=True)[1:].tolist()
+    text = tokenizer.load(uninterrupted).decode_bytes(number for number in ids if number != END_OF_TEXT)
+    assert made[-1]["validation_loss_per_byte"] * len(text) == pytest.approx(made[-1]["validation_loss"] * len(ids))
     assert made[0]["loss"] == pytest.approx(math.log(300), abs=0.1)
     newest = uninterrupted / "checkpoints" / "step-00000012"
     assert {path.name for path in newest.iterdir()} == {
