@@ -43,10 +43,14 @@ class Reason(enum.StrEnum):
     ROBOTS = "robots"
     OPT_OUT = "opt_out"
     HOST_BUDGET = "host_budget"
+    CRAWL_DELAY = "crawl_delay"
+    ROBOTS_UNREACHABLE = "robots_unreachable"
+    HOST_FAILING = "host_failing"
     FORBIDDEN_ADDRESS = "forbidden_address"
     DNS_ERROR = "dns_error"
     TLS_ERROR = "tls_error"
     CONNECTION_ERROR = "connection_error"
+    BAD_RESPONSE = "bad_response"
     HTTP_ERROR = "http_error"
     TOO_MANY_REDIRECTS = "too_many_redirects"
     TIMEOUT = "timeout"
@@ -82,3 +86,8 @@ def dropped(reason: Reason, detail: str = "") -> Ending:
 def failed(reason: Reason, detail: str = "") -> Ending:
     """Its page could not be had or read."""
     return Ending(Outcome.FAILED, reason, detail)
+
+
+def deferred(reason: Reason, detail: str = "") -> Ending:
+    """Its turn did not come in this run."""
+    return Ending(Outcome.DEFERRED, reason, detail)

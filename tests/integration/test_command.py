@@ -65,7 +65,8 @@ def test_every_link_of_the_sample_ends_as_it_was_made_to(sample_run: Path) -> No
 
 def test_the_sample_shows_every_reason_that_archives_can_show(sample_run: Path) -> None:
     shown = {str(row["reason"]) for row in rows(sample_run / "corpus" / "ledger")}
-    only_live = {"robots", "host_budget", "forbidden_address", "dns_error", "tls_error", "connection_error", "timeout"}
+    only_live = {"robots", "robots_unreachable", "host_budget", "host_failing", "crawl_delay", "forbidden_address"}
+    only_live |= {"dns_error", "tls_error", "connection_error", "bad_response", "timeout"}
     only_hostile = {"extraction_timeout", "extraction_crash"}
     assert {reason.value for reason in ledger.Reason} - only_live - only_hostile <= shown
 

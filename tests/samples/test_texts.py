@@ -18,8 +18,9 @@ from samples.sources import Page
 EXPECTED: dict[str, Any] = yaml.safe_load((sources.HERE / "expected.yaml").read_text(encoding="utf-8"))
 LINKS: list[dict[str, Any]] = EXPECTED["links"]
 
-NOT_OF_ARCHIVES = {Reason.ROBOTS, Reason.HOST_BUDGET, Reason.FORBIDDEN_ADDRESS, Reason.DNS_ERROR, Reason.TLS_ERROR,
-                   Reason.CONNECTION_ERROR, Reason.TIMEOUT}  # fmt: skip
+NOT_OF_ARCHIVES = {Reason.ROBOTS, Reason.ROBOTS_UNREACHABLE, Reason.HOST_BUDGET, Reason.HOST_FAILING,
+                   Reason.CRAWL_DELAY, Reason.FORBIDDEN_ADDRESS, Reason.DNS_ERROR, Reason.TLS_ERROR,
+                   Reason.CONNECTION_ERROR, Reason.BAD_RESPONSE, Reason.TIMEOUT}  # fmt: skip
 """Reasons that only the live fetcher gives."""
 NOT_PLANNED = {Reason.EXTRACTION_TIMEOUT, Reason.EXTRACTION_CRASH}
 """No honest page is known that every extractor of every version hangs or crashes on."""
