@@ -9,21 +9,23 @@ import dataclasses
 import math
 import types
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, Union
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from torch import Tensor, nn
-from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 from torch.utils.checkpoint import checkpoint
 
 from model.cross_entropy import IGNORED, cross_entropy
 from webtext.errors import UserError
 
+if TYPE_CHECKING:
+    from torch.nn.attention.flex_attention import BlockMask  # half a second that only document masks on a GPU need
+
 END_OF_TEXT = 50256
 """The id of <|endoftext|> in the released vocabulary."""
 
-Mask: TypeAlias = Tensor | BlockMask | None
+Mask: TypeAlias = Union[Tensor, "BlockMask", None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,11 +135,13 @@ class Attention(nn.Module):
         query, key, value = (part.transpose(1, 2) for part in parts)
         if cache is not None:
             key, value = cache.extend(self.layer, key, value)
-        if isinstance(mask, BlockMask):
-            mixed = flex_attention(query, key, value, block_mask=mask)
-        else:
-            causal = mask is None and query.shape[2] > 1
+        if mask is None or isinstance(mask, Tensor):
+            causal = mask is None and time > 1
             mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal)
+        else:
+            from torch.nn.attention.flex_attention import flex_attention
+
+            mixed = flex_attention(query, key, value, block_mask=mask)
         return self.projection(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
@@ -263,11 +267,12 @@ def _document_mask(documents: Tensor) -> Mask:
 
     Compiled for a GPU it is a block mask, whose empty blocks cost nothing; elsewhere plain: (batch, 1, time, time).
     """
-    batch, time = documents.shape
+    if not (documents.is_cuda and torch.compiler.is_compiling()):
+        return (documents[:, :, None] == documents[:, None, :]).tril()[:, None]
+    from torch.nn.attention.flex_attention import create_block_mask
 
     def visible(row: Tensor, _head: Tensor, query: Tensor, key: Tensor) -> Tensor:
         return (key <= query) & (documents[row, query] == documents[row, key])
 
-    if documents.is_cuda and torch.compiler.is_compiling():
-        return create_block_mask(visible, batch, None, time, time, device=documents.device)
-    return (documents[:, :, None] == documents[:, None, :]).tril()[:, None]
+    batch, time = documents.shape
+    return create_block_mask(visible, batch, None, time, time, device=documents.device)
