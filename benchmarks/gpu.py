@@ -18,24 +18,23 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from benchmarks import gpu_checks
-from benchmarks.contestants import Contestant, Terms, batch, entries, free, seconds_of, webtext
+from benchmarks.contestants import Compiled, Contestant, Terms, batch, entries, free, seconds_of
+from benchmarks.gpu_learning import learn, tokens_of
+from benchmarks.gpu_size import fitting, mfu, micro_batches
 from model.gpt2 import PRESETS
-from model.training import gpus, optimizers, planning, schedules
+from model.training import gpus, planning
 
 SIZES = ("gpt2", "gpt2-xl", "gpt2-medium", "gpt2-large")
 """In the order of what is wanted most, should time run out."""
 PARTS = ("checks", "speed", "learning")
-TOKENS_A_STEP = 131_072
-"""Fewer than in a real run, whose optimizer takes a smaller share of the time."""
 WINDOWS = 3
 WINDOW_SECONDS = 3.0
-PEAK_LEARNING_RATE = {"paper": 6e-4, "fast": 1.8e-3}
 
 
 class Journal:
@@ -88,22 +87,10 @@ def measure(journal: Journal, terms: Terms, size: str, name: str, make: Callable
     """Note a contestant's speed at a size, with the micro-batch that planning thinks of."""
     sequences, recompute = fitting(terms)
     terms = dataclasses.replace(terms, recompute=recompute)
-    needs = (40 + 1.2 * terms.config.layers if terms.compiled else 15) if terms.device.type == "cuda" else 0
+    compiling = {"no": 0.0, "blocks": 20.0, "whole": 15 + 1.5 * terms.config.layers}[terms.compiled]
+    needs = 20 + compiling if terms.device.type == "cuda" else 0.0
     journal.note("speed", f"{size} {name}", lambda: _speed(terms, sequences, make), needs)
     free(terms.device)
-
-
-def fitting(terms: Terms) -> tuple[int, bool]:
-    """Sequences in a micro-batch and whether to recompute; two where there is no GPU."""
-    if terms.device.type != "cuda":
-        return 2, False
-    memory = torch.cuda.get_device_properties(terms.device).total_memory
-    return planning.fitting(terms.config, memory, at_most=max(1, TOKENS_A_STEP // terms.config.context)) or (1, True)
-
-
-def micro_batches(terms: Terms, sequences: int) -> int:
-    """In one step."""
-    return max(1, TOKENS_A_STEP // (sequences * terms.config.context)) if terms.device.type == "cuda" else 1
 
 
 def _speed(terms: Terms, sequences: int, make: Callable[[Terms], Contestant]) -> dict[str, Any]:
@@ -135,6 +122,7 @@ def _speed_with(terms: Terms, sequences: int, make: Callable[[Terms], Contestant
         "micro_batch": sequences,
         "micro_batches": count,
         "recompute": terms.recompute,
+        "compiled": terms.compiled,
         "step_seconds": windows,
         "first_step_seconds": first,
         "update_seconds": _update_seconds(contestant, data, terms),
@@ -150,84 +138,6 @@ def _update_seconds(contestant: Contestant, data: list[tuple[Tensor, Tensor]], t
     return statistics.median(seconds_of(contestant.update, terms.device) for _ in range(3))
 
 
-def mfu(terms: Terms, tokens_per_second: float) -> float | None:
-    gpu = gpus.known(torch.cuda.get_device_name(terms.device)) if terms.device.type == "cuda" else None
-    return tokens_per_second * planning.flops_per_token(terms.config) / gpu.peak if gpu else None
-
-
-def tokens_of(folder: Path | None, text: Path | None, vocabulary: int) -> tuple[str, Tensor, Tensor]:
-    """What the tokens are, those to learn from, and those held out."""
-    if folder is not None:
-        splits = [_read(sorted(folder.glob(f"{split}-*.bin"))) for split in ("train", "validation")]
-        if splits[0].numel() and splits[1].numel():
-            return f"tokens of {folder}", splits[0], splits[1]
-    if text is not None:
-        read = torch.tensor(bytearray(text.read_bytes()), dtype=torch.int32)
-        return f"bytes of {text}", read[: len(read) * 9 // 10], read[len(read) * 9 // 10 :]
-    generator = torch.Generator().manual_seed(5)
-    words = torch.multinomial(1 / torch.arange(1.0, vocabulary + 1), 2000 * 6, replacement=True, generator=generator)
-    chosen = torch.multinomial(1 / torch.arange(1.0, 2001), 400_000, replacement=True, generator=generator)
-    made = words.view(2000, 6)[chosen].flatten()
-    return "synthetic: 2,000 made-up phrases of 6 tokens", made[:2_000_000], made[2_000_000:]
-
-
-def _read(files: list[Path]) -> Tensor:
-    parts = [torch.from_file(str(file), dtype=torch.uint16, size=file.stat().st_size // 2) for file in files]
-    return torch.cat(parts) if parts else torch.empty(0, dtype=torch.uint16)
-
-
-def learn(terms: Terms, recipe: optimizers.Recipe, seconds: float, data: tuple[str, Tensor, Tensor]) -> dict[str, Any]:
-    """Train for about so many seconds, compiling included; some steps show how many there is time for."""
-    config, began = terms.config, time.monotonic()
-    what, training, held_out = data
-    sequences, recompute = fitting(terms)
-    terms = dataclasses.replace(terms, recompute=recompute)
-    contestant = webtext(terms, recipe, PEAK_LEARNING_RATE[recipe])
-    accumulated = 2 * micro_batches(terms, sequences)
-    generator = torch.Generator().manual_seed(6)
-
-    def drawn(source: Tensor) -> tuple[Tensor, Tensor]:
-        starts = torch.randint(0, len(source) - config.context - 1, (sequences,), generator=generator).tolist()
-        rows = torch.stack([source[start : start + config.context + 1].long() for start in starts]).to(terms.device)
-        return rows[:, :-1].contiguous(), rows[:, 1:].contiguous()
-
-    held = [drawn(held_out) for _ in range(max(1, min(16, 200_000 // (sequences * config.context))))]
-
-    @torch.no_grad()
-    def validation_loss() -> float:
-        return sum(contestant.loss(*each).item() for each in held) / len(held)
-
-    before = validation_loss()
-    contestant.set_learning_rates(0)
-    trial = [drawn(training) for _ in range(accumulated)]
-    seconds_of(lambda: contestant.step(trial), terms.device)
-    each = seconds_of(lambda: contestant.step(trial), terms.device)
-    steps = max(4, int((seconds - (time.monotonic() - began)) / each))
-
-    curve: list[dict[str, float]] = []
-    began = time.monotonic()
-    for step in range(steps):
-        contestant.set_learning_rates(schedules.factor(step, kind="wsd", steps=steps, warmup=max(1, steps // 20)))
-        loss = contestant.step([drawn(training) for _ in range(accumulated)])
-        if step % max(1, steps // 50) == 0 or step == steps - 1:
-            curve.append({"step": step + 1, "loss": loss.item(), "seconds": time.monotonic() - began})
-    taken = time.monotonic() - began
-    speed = steps * accumulated * sequences * config.context / taken
-    after = validation_loss()
-    return {
-        "tokens": what,
-        "steps": steps,
-        "tokens_a_step": accumulated * sequences * config.context,
-        "seconds": taken,
-        "tokens_per_second": speed,
-        "mfu": mfu(terms, speed),
-        "validation_loss_before": before,
-        "validation_loss": after,
-        "right": after < before,
-        "curve": curve,
-    }
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("gpu.json"), help="where the results go (%(default)s)")
@@ -237,7 +147,13 @@ def main() -> int:
     parser.add_argument("--sizes", nargs="*", choices=list(PRESETS), default=SIZES, help="in the order of importance")
     parser.add_argument("--rivals", nargs="*", default=["transformers", "nanoGPT"])
     parser.add_argument("--nanogpt", type=Path, help="a checkout of nanoGPT")
-    parser.add_argument("--no-compile", action="store_true", help="as it is on a CPU; transformers never is compiled")
+    parser.add_argument(
+        "--compile",
+        choices=("auto", *get_args(Compiled)),
+        default="auto",
+        help="webtext's network; auto: whole up to 12 layers, by blocks beyond, not on a CPU; unless it is no, nanoGPT's "
+        "is compiled as a whole, as its own program does it; transformers' never is",
+    )
     parser.add_argument("--learner", choices=list(PRESETS), help="the network that learns: by default the first size")
     parser.add_argument("--recipes", nargs="*", choices=("paper", "fast"), default=["fast"])
     parser.add_argument("--minutes", type=float, default=2.0, help="that each recipe learns for (%(default)s)")
@@ -248,7 +164,6 @@ def main() -> int:
         parser.error("torch finds no GPU here; --device cpu tries the script out")
 
     device = torch.device(arguments.device)
-    compiled = device.type == "cuda" and not arguments.no_compile
     journal = Journal(arguments.output, arguments.seconds)
     journal.results["machine"] = machine(device)
     journal.write()
@@ -256,7 +171,7 @@ def main() -> int:
 
     for_learning = 60 * arguments.minutes * len(arguments.recipes) if "learning" in arguments.parts else 0
     if "checks" in arguments.parts:
-        for name, work in gpu_checks.checks(device, compiled=compiled):
+        for name, work in gpu_checks.checks(device, compiled=agreed(arguments.compile, device, 1) != "no"):
             journal.note("checks", name, work)
         free(device)
     if "speed" in arguments.parts:
@@ -266,18 +181,29 @@ def main() -> int:
         }
         for size in arguments.sizes:
             for name, make in makers.items():
-                terms = Terms(PRESETS[size], device, torch.bfloat16, compiled=compiled and name != "transformers")
+                ours = agreed(arguments.compile, device, PRESETS[size].layers)
+                theirs: Compiled = "no" if ours == "no" or name == "transformers" else "whole"
+                terms = Terms(PRESETS[size], device, torch.bfloat16, ours if name == "webtext" else theirs)
                 measure(journal, terms, size, name, make)
         journal.held_back = 0
     if "learning" in arguments.parts:
         size = arguments.learner or arguments.sizes[0]
-        terms = Terms(PRESETS[size], device, torch.bfloat16, compiled=compiled)
+        terms = Terms(PRESETS[size], device, torch.bfloat16, agreed(arguments.compile, device, PRESETS[size].layers))
         data = tokens_of(arguments.tokens, arguments.text, terms.config.vocabulary)
         for recipe in arguments.recipes:
             seconds = min(60 * arguments.minutes, journal.seconds_left)
             journal.note("learning", f"{size} {recipe}", functools.partial(learn, terms, recipe, seconds, data), 0.0)
             free(device)
     return int(journal.failed)
+
+
+def agreed(wish: Literal["auto"] | Compiled, device: torch.device, layers: int) -> Compiled:
+    """How webtext's network is compiled."""
+    if wish != "auto":
+        return wish
+    if device.type != "cuda":
+        return "no"
+    return "whole" if layers <= 12 else "blocks"
 
 
 def machine(device: torch.device) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from model.training import muon, optimizers
 
 Figures = dict[str, float | bool | str]
 
-CONFIG = GPT2Config(layers=4, heads=4, width=256, context=256)
+CONFIG = GPT2Config(layers=2, heads=4, width=256, context=256)
 SEQUENCES = 4
 LARGEST_DIFFERENCE = {torch.float32: (1e-4, 1e-3), torch.bfloat16: (1e-2, 5e-2)}
 """Of the loss (absolute, nats) and of the whole gradient (relative to its norm), from the plain way in fp32."""
@@ -44,23 +44,26 @@ class Example:
         ends = torch.rand(SEQUENCES, CONFIG.context, generator=generator) < 0.03
         self.documents = ends.cumsum(1).to(device)
         with sdpa_kernel(SDPBackend.MATH):
-            self.loss, self.gradients = self.differentiate(self.network.loss)
+            self.plain = {masked: self.differentiate(self.network.loss, masked=masked) for masked in (False, True)}
 
-    def differentiate(self, loss_of: LossOf, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
-        """A loss, and its gradient as one vector."""
+    def differentiate(
+        self, loss_of: LossOf, dtype: torch.dtype = torch.float32, *, masked: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """A loss, with attention kept inside documents or not, and its gradient as one vector."""
         self.network.zero_grad(set_to_none=True)
         lower = dtype != torch.float32
         with torch.autocast(self.device.type, dtype) if lower else contextlib.nullcontext():
-            loss = loss_of(self.ids, self.targets)
+            loss = loss_of(self.ids, self.targets, documents=self.documents if masked else None)
         torch.autograd.backward(loss)
         gradients = [each.grad.flatten() for each in self.network.parameters() if each.grad is not None]
         return loss.detach(), torch.cat(gradients)
 
-    def compared(self, loss_of: LossOf, dtype: torch.dtype) -> Figures:
+    def compared(self, loss_of: LossOf, dtype: torch.dtype, *, masked: bool = False) -> Figures:
         """How far another way is from the plain one."""
-        loss, gradients = self.differentiate(loss_of, dtype)
-        off = (loss - self.loss).abs().item()
-        turned = ((gradients - self.gradients).norm() / self.gradients.norm()).item()
+        plain_loss, plain_gradients = self.plain[masked]
+        loss, gradients = self.differentiate(loss_of, dtype, masked=masked)
+        off = (loss - plain_loss).abs().item()
+        turned = ((gradients - plain_gradients).norm() / plain_gradients.norm()).item()
         most = LARGEST_DIFFERENCE[dtype]
         return {"loss_off": off, "gradient_off": turned, "right": off <= most[0] and turned <= most[1]}
 
@@ -78,8 +81,11 @@ def checks(device: torch.device, *, compiled: bool) -> Iterator[tuple[str, Calla
         for name, backend in BACKENDS.items():
             yield f"bf16, {name} attention", functools.partial(_with_backend, example, backend)
     yield "document masking", lambda: _documents(example, loss)
+    yield "masked bf16", lambda: example.compared(loss, torch.bfloat16, masked=True)
     if compiled:
-        yield "compiled document masking", lambda: _documents(example, torch.compile(loss, dynamic=False))
+        masked = torch.compile(loss, dynamic=False)
+        yield "compiled document masking", lambda: _documents(example, masked)
+        yield "compiled masked bf16", lambda: example.compared(masked, torch.bfloat16, masked=True)
     yield "Muon in bf16", lambda: _muon(device)
     recipes: tuple[optimizers.Recipe, ...] = ("paper", "fast")
     for recipe in recipes:

@@ -2,13 +2,14 @@
 
 import argparse
 import dataclasses
-import functools
 import statistics
+import time
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
-from benchmarks.contestants import Terms, batch, entries, seconds_of
+from benchmarks.contestants import Terms, batch, entries
 from model.gpt2 import PRESETS
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -24,6 +25,13 @@ class Shape:
 SHAPES = (Shape("gpt2", 4, 256), Shape("micro", 8, 128))
 
 
+class Taken(NamedTuple):
+    """Seconds of one step: on the clock, and of processors, which other work on the machine hardly touches."""
+
+    clock: float
+    processors: float
+
+
 def compare(shape: Shape, dtype: str, checkout: Path | None, rounds: int) -> None:
     """Each contestant makes a step in turn, many times over.
 
@@ -34,18 +42,23 @@ def compare(shape: Shape, dtype: str, checkout: Path | None, rounds: int) -> Non
     terms = Terms(config, torch.device("cpu"), DTYPES[dtype])
     contestants = [make(terms) for make in entries(checkout).values()]
     data = [batch(config, shape.sequences, terms.device)]
-    seconds: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
+    steps: dict[str, list[Taken]] = {contestant.name: [] for contestant in contestants}
     for turn in range(rounds + 1):
         for contestant in contestants:
-            one = seconds_of(functools.partial(contestant.step, data), terms.device)
+            began = Taken(time.perf_counter(), time.process_time())
+            contestant.step(data)
             if turn:  # the first one warms up
-                seconds[contestant.name].append(one)
+                steps[contestant.name].append(
+                    Taken(time.perf_counter() - began.clock, time.process_time() - began.processors)
+                )
     print(f"{shape.preset}, {shape.sequences} x {shape.context} tokens a step, {dtype}:")
-    for name, taken in seconds.items():
-        speed = shape.sequences * shape.context / statistics.median(taken)
-        ratio = statistics.median(theirs / ours for ours, theirs in zip(seconds["webtext"], taken, strict=True))
-        against = "" if name == "webtext" else f"   webtext is {ratio:.2f} times as fast"
-        print(f"  {name:13}{speed:9,.0f} tokens/s{against}", flush=True)
+    ours = steps["webtext"]
+    for name, taken in steps.items():
+        speed = shape.sequences * shape.context / statistics.median(step.clock for step in taken)
+        by_clock = statistics.median(one.clock / own.clock for own, one in zip(ours, taken, strict=True))
+        by_work = statistics.median(one.processors / own.processors for own, one in zip(ours, taken, strict=True))
+        ratio = f"   webtext is {by_clock:.2f} times as fast, {by_work:.2f} by processors' time"
+        print(f"  {name:13}{speed:9,.0f} tokens/s{'' if name == 'webtext' else ratio}", flush=True)
 
 
 def profile(shape: Shape, dtype: str, checkout: Path | None) -> None:
@@ -69,7 +82,10 @@ def main() -> None:
     parser.add_argument("--dtypes", nargs="*", choices=DTYPES, default=list(DTYPES))
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--profile", action="store_true", help="show where the time of a step goes instead")
+    parser.add_argument("--threads", type=int, help="that torch works with: by default one a core")
     arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
     for shape in SHAPES:
         if arguments.shapes and shape.preset not in arguments.shapes:
