@@ -1,7 +1,8 @@
 """Every key of `webtext corpus`: its meaning, its default, and what is allowed."""
 
 import datetime
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Literal, Self
 
 import pydantic
 
@@ -13,6 +14,50 @@ Seconds = Annotated[float, pydantic.Field(gt=0)]
 Language = Annotated[str, pydantic.Field(pattern="^[a-z]{2}$")]
 
 
+class Reddit(Section):
+    """What to ask Reddit for. Who asks is never told here: PRAW reads it from praw_* variables or praw.ini."""
+
+    subreddits: tuple[str, ...] = ()
+    """Names, with or without r/; `all` is one, and so are `a+b` and `all-a`."""
+    domains: tuple[str, ...] = ()
+    """Domains whose links are asked for, in whatever subreddit."""
+    listings: Annotated[tuple[Literal["new", "top", "rising"], ...], pydantic.Field(min_length=1)] = (
+        "new",
+        "top",
+        "rising",
+    )
+    """Reddit lists about 1,000 posts in each; `new` is read as far as it was read before."""
+    top_of: Literal["hour", "day", "week", "month", "year", "all"] = "all"
+    """The time that `top` looks back on."""
+    score_after_days: Annotated[float, pydantic.Field(ge=0, le=180)] = 3
+    """A post is judged at this age; younger ones wait, and are looked up again."""
+    folder: str = ""
+    """Where the dumps and what waits are kept: RUN/reddit when empty; runs may share one."""
+
+    @pydantic.field_validator("subreddits")
+    @classmethod
+    def _names(cls, subreddits: tuple[str, ...]) -> tuple[str, ...]:
+        names = tuple(name.strip().removeprefix("/").removeprefix("r/").removesuffix("/") for name in subreddits)
+        for name in names:
+            if not re.fullmatch(r"\w+([+-]\w+)*", name, re.ASCII):
+                raise ValueError(f"{name!r} is no name of a subreddit; write it like python or r/python")
+        return names
+
+    @pydantic.field_validator("domains")
+    @classmethod
+    def _hosts(cls, domains: tuple[str, ...]) -> tuple[str, ...]:
+        for domain in domains:
+            if not re.fullmatch(r"\w[\w-]*(\.\w[\w-]*)+", domain, re.ASCII):
+                raise ValueError(f"{domain!r} is no domain; write it like example.org")
+        return tuple(domain.lower() for domain in domains)
+
+    @pydantic.model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.subreddits and not self.domains:
+            raise ValueError("it names nothing to ask for; give subreddits or domains")
+        return self
+
+
 class Harvest(Section):
     """Which links: posts and lists of URLs, and the rule that makes a link eligible."""
 
@@ -20,6 +65,8 @@ class Harvest(Section):
     """Globs of monthly submission dumps: .zst, .xz, .bz2, .gz or plain NDJSON, told by content."""
     urls: tuple[str, ...] = ()
     """Globs of files with one URL a line; karma and cut-off do not apply to them."""
+    reddit: Reddit | None = None
+    """Ask Reddit itself first; what it gives joins the dumps."""
     min_karma: int = 3
     """A link needs a post of at least this score (GPT-2 paper, section 2.1: at least 3)."""
     karma_rule: Literal["max", "sum"] = "max"

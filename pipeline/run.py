@@ -20,6 +20,7 @@ from pipeline.extract.files import PartitionFiles
 from pipeline.extract.stage import ExtractDocuments
 from pipeline.fetch import stage as fetch
 from pipeline.fetch.stage import FindPages, Places
+from pipeline.harvest import months
 from pipeline.harvest import stage as harvest
 from pipeline.harvest.blocklists import AddressJudge, BlockLists, block_lists
 from pipeline.harvest.rules import Rules
@@ -71,6 +72,8 @@ def plan(config: CorpusConfig) -> list[str]:
     """What `build` would do, a line a stage; nothing is written."""
     run = Run(config, dry=True)
     lines = [f"output      {config.output}", f"runner      {config.runner.name}"]
+    if config.harvest.reddit is not None:
+        lines.append("reddit      would be asked for new posts, which join the dumps")
     unfinished = None
     try:
         _all_stages(run)
@@ -90,11 +93,13 @@ def plan(config: CorpusConfig) -> list[str]:
 
 def _all_stages(run: "Run") -> None:
     run.check_inputs()
+    run.ask_reddit()
     links = run.find_links()
     pages = run.find_pages(links)
     documents = run.extract_documents(links, pages)
     duplicates = run.find_duplicates(links, documents)
     run.publish(links, pages, documents, duplicates)
+    run.release_is_there()
 
 
 class _WouldRun(Exception):  # noqa: N818 - it is no error: it ends the plan
@@ -121,7 +126,7 @@ class Run:
         Raises UserError for the first that is not there.
         """
         section = self.config
-        if not section.harvest.dumps and not section.harvest.urls:
+        if not section.harvest.dumps and not section.harvest.urls and section.harvest.reddit is None:
             raise UserError("there are no links to begin with: give harvest.dumps or harvest.urls at least one file.")
         for key, patterns in [
             ("harvest.dumps", section.harvest.dumps),
@@ -135,15 +140,36 @@ class Run:
         self._check_earlier_releases()
         _ = self._block_lists  # reads the user's own lists, and complains of them
 
+    def ask_reddit(self) -> None:
+        """New posts -> reddit/, as dumps; nothing when the config does not ask for it."""
+        section = self.config.harvest
+        if section.reddit is None or self.dry:
+            return
+        # PRAW takes a quarter of a second to import.
+        from pipeline.harvest.reddit import rounds
+        from pipeline.harvest.reddit.harvest import Wishes
+
+        wishes = Wishes(**section.reddit.model_dump(exclude={"folder"}))
+        rounds.begin(wishes, self._reddit_folder, self.config.output, section.before)
+
+    def release_is_there(self) -> None:
+        """All is done: the next time, Reddit is asked again."""
+        if self.config.harvest.reddit is not None and not self.dry:
+            from pipeline.harvest.reddit import rounds
+
+            rounds.end(self.config.output)
+
     def find_links(self) -> Manifest:
         """Posts and lists of URLs -> links/."""
         section = self.config.harvest
         dumps = storage.expand(section.dumps, "harvest.dumps")
+        if section.reddit is not None:
+            dumps = sorted({*dumps, *months.dumps_in(self._reddit_folder)})
         lists = storage.expand(section.urls, "harvest.urls")
         inputs = self._examine([*dumps, *lists])
         partitions = partitions_for(sum(record.bytes for record in inputs))
         blocked = self._block_lists
-        config = section.model_dump(mode="json", exclude={"dumps", "urls"})
+        config = section.model_dump(mode="json", exclude={"dumps", "urls", "reddit"})
         config |= {"block_lists": digest_of(blocked), "partitions": partitions}
         rules = Rules(section.min_karma, section.karma_rule, section.before)
         links = HarvestLinks(dumps, lists, self.folder(Stage.LINKS), partitions, rules, blocked)
@@ -252,6 +278,11 @@ class Run:
     def folder(self, stage: Stage) -> str:
         """A stage's folder."""
         return storage.join(self.config.output, stage)
+
+    @property
+    def _reddit_folder(self) -> str:
+        section = self.config.harvest.reddit
+        return (section.folder if section is not None else "") or storage.join(self.config.output, "reddit")
 
     @functools.cached_property
     def _block_lists(self) -> BlockLists:

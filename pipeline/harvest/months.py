@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple, Self
 
+from webtext import storage
 from webtext.errors import UserError
 
 _TEXT = re.compile(r"(\d{4})-(\d{2})")
@@ -83,6 +84,14 @@ def dump_month(name: str) -> Month | None:
     return Month(int(found[1]), int(found[2])) if found and 1 <= int(found[2]) <= 12 else None
 
 
-def dump_name(month: Month) -> str:
-    """How Pushshift and Arctic Shift name a month's submissions, and how this pipeline names what it harvests."""
+def dump_name(month: Month | str) -> str:
+    """How Pushshift and Arctic Shift name a month's submissions, and how this pipeline names what it harvests.
+
+    month: or a pattern in its place.
+    """
     return f"RS_{month}.zst"
+
+
+def dumps_in(folder: str) -> list[str]:
+    """The dumps that were harvested into a folder, sorted by month."""
+    return storage.list_files(folder, dump_name("*"))

@@ -14,8 +14,8 @@ from pipeline.harvest.reddit.clock import Clock
 from pipeline.harvest.reddit.credentials import Hiding
 from pipeline.harvest.reddit.records import POST_KIND, Post, dump_line, read_post
 from pipeline.harvest.reddit.sources import LISTED_POSTS, PAGE_POSTS, Source, sources
-from pipeline.harvest.reddit.store import DUMPS, Settled, Store, Waiting
-from webtext import locks, storage
+from pipeline.harvest.reddit.store import Settled, Store, Waiting
+from webtext import locks
 from webtext.errors import UserError
 
 SECONDS_PER_DAY = 86_400
@@ -44,11 +44,6 @@ class Wishes:
     listings: Sequence[str] = ("new", "top", "rising")
     top_of: str = "all"
     score_after_days: float = 3
-
-
-def dumps_in(folder: str) -> list[str]:
-    """The dumps that harvests have left in a folder."""
-    return storage.list_files(folder, DUMPS)
 
 
 def harvest(wishes: Wishes, folder: str, contact: str = "", clock: Clock | None = None) -> Counter[str]:

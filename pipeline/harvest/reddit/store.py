@@ -24,7 +24,6 @@ from webtext.errors import UserError
 
 PENDING = "pending.ndjson"
 MARKS = "marks.json"
-DUMPS = "RS_*.zst"
 _LEVEL = 10
 
 

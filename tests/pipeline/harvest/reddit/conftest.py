@@ -12,8 +12,9 @@ import prawcore.sessions
 import pytest
 
 from pipeline.harvest import dumps
+from pipeline.harvest.months import dumps_in
 from pipeline.harvest.reddit.clock import Clock
-from pipeline.harvest.reddit.harvest import Wishes, dumps_in, harvest
+from pipeline.harvest.reddit.harvest import Wishes, harvest
 from tests.pipeline.harvest.reddit.server import FakeReddit, praw_ini, serving
 
 NOW = 1_700_000_000
