@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
+import fsspec.core
 import numpy as np
 import numpy.typing as npt
+from fsspec.implementations.local import LocalFileSystem
 
 from webtext import storage
 from webtext.errors import UserError
@@ -95,6 +97,10 @@ def open_tokens(folder: str | Path, split: str, *, verify: bool) -> TokenFiles:
     Raises UserError, naming the file, where one is absent or not what the manifest says. A split that the corpus does
     not have is empty.
     """
+    if not isinstance(fsspec.core.url_to_fs(str(folder))[0], LocalFileSystem):
+        raise UserError(
+            f"{folder} is not on a local disk, where tokens must lie to be mapped into memory; copy it there."
+        )
     manifest = read_manifest(folder)
     sizes = manifest["splits"].get(split, {"documents": 0, "bytes": 0})
     entries = [entry for entry in manifest["files"] if entry["split"] == split]

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -279,3 +280,19 @@ def test_what_is_no_parquet(run: Path, content: bytes | None) -> None:
 def test_a_test_split_is_passed_over(run: Path, write_corpus: Write, documents: Documents) -> None:
     write_corpus(run, test_00000=[("0", "never to be seen")])
     assert open_tokens(build(run), "train", verify=True).documents == 50
+
+
+def test_a_remote_run(run: Path) -> None:
+    remote = fsspec.filesystem("memory")
+    remote.put(f"{run}/", "/remote", recursive=True)
+    try:
+        folder = stage.build(TokensConfig(output="memory://remote", tokens_per_file=150))
+        here = build(run, tokens_per_file=150)
+        for path in here.rglob("*"):
+            if path.is_file() and path.name not in ("manifest.json", "_fingerprint.json"):  # they tell of the inputs
+                assert remote.cat_file(f"/remote/tokens/{path.relative_to(here)}") == path.read_bytes()
+        assert not remote.exists("/remote/tokens/_parts")
+        with pytest.raises(UserError, match="is not on a local disk"):
+            open_tokens(folder, "train", verify=False)
+    finally:
+        remote.rm("/remote", recursive=True)
