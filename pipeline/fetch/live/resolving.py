@@ -1,0 +1,113 @@
+"""Names to addresses that may be reached, and sockets to no others.
+
+An address is looked at twice: when a name is resolved, and when a socket is made for it. A name that gives another
+address the second time gains nothing by that, and neither does an address that was written out, which is not resolved.
+"""
+
+import asyncio
+import socket
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import Any
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from pipeline.fetch.live.addresses import ForbiddenAddressError, Network, forbidden, literal, require_reachable
+
+LookUp = Callable[[str], Sequence[str]]
+"""A host's name -> its addresses as text, the preferred one first. Blocks; raises OSError when there are none."""
+
+REMEMBERED_SECONDS = 600.0
+REMEMBERED_NAMES = 20_000
+
+
+def system_look_up(host: str) -> Sequence[str]:
+    """The addresses that the system gives: the hosts file, then name servers."""
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+
+
+class GuardedResolver(AbstractResolver):
+    """Asks for addresses on threads, remembers them for a while, and gives only those that may be reached."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        allowed: Sequence[Network] = (),
+        look_up: LookUp = system_look_up,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._executor = executor
+        self._allowed = allowed
+        self._look_up = look_up
+        self._clock = clock
+        self._remembered: OrderedDict[str, tuple[float, Sequence[str]]] = OrderedDict()
+
+    async def resolve(
+        self,
+        host: str,
+        port: int = 0,
+        family: socket.AddressFamily = socket.AF_UNSPEC,  # noqa: ARG002 - aiohttp's signature
+    ) -> list[ResolveResult]:
+        """The reachable addresses of a name.
+
+        Raises ForbiddenAddressError when it has addresses and none of them may be reached, OSError when it has none.
+        """
+        return [_result(host, address, port) for address in await self.addresses(host)]
+
+    async def addresses(self, host: str) -> list[str]:
+        """As `resolve`, as text; an address that is written out is its own."""
+        given = [host.strip("[]")] if literal(host) is not None else await self._addresses_of(host)
+        kinds = {address: _kind(address, self._allowed) for address in given}
+        reachable = [address for address, kind in kinds.items() if kind is None]
+        if not reachable:
+            told = ", ".join(f"{address} is {kind}" for address, kind in kinds.items())
+            raise ForbiddenAddressError(told)
+        return reachable
+
+    async def _addresses_of(self, host: str) -> Sequence[str]:
+        now = self._clock()
+        known = self._remembered.get(host)
+        if known is not None and now < known[0]:
+            return known[1]
+        found = await asyncio.get_running_loop().run_in_executor(self._executor, self._look_up, host)
+        if not found:
+            raise socket.gaierror(socket.EAI_NONAME, "no address")
+        self._remembered[host] = (now + REMEMBERED_SECONDS, found)
+        self._remembered.move_to_end(host)
+        if len(self._remembered) > REMEMBERED_NAMES:
+            self._remembered.popitem(last=False)
+        return found
+
+    async def close(self) -> None:
+        """Nothing is held: the executor is its owner's."""
+
+
+def _kind(address: str, allowed: Sequence[Network]) -> str | None:
+    parsed = literal(address)
+    return "no address" if parsed is None else forbidden(parsed, allowed)
+
+
+def _result(host: str, address: str, port: int) -> ResolveResult:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return ResolveResult(
+        hostname=host, host=address, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST
+    )  # fmt: skip
+
+
+def guarded_socket(allowed: Sequence[Network]) -> Callable[[Any], socket.socket]:
+    """What makes the sockets of a connector: raises ForbiddenAddressError for an address that may not be reached."""
+
+    def make(address_info: Any) -> socket.socket:
+        family, kind, protocol, _, address = address_info
+        require_reachable(str(address[0]), allowed)
+        return socket.socket(family, kind, protocol)
+
+    return make
+
+
+def is_final(error: OSError) -> bool:
+    """Whether name servers said that there is no such name, or no address of it: asking again does not help."""
+    return isinstance(error, socket.gaierror) and error.errno in {socket.EAI_NONAME, socket.EAI_NODATA}
