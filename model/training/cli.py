@@ -3,9 +3,11 @@
 import argparse
 import contextlib
 import logging
+import math
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.training import ranks
@@ -112,8 +114,6 @@ def _work(given: argparse.Namespace, config: TrainConfig, rank: Ranks) -> int:
 
 def _plan(given: argparse.Namespace, config: TrainConfig) -> list[str]:
     """What the run would take, line by line; without tokens yet, GPT-2's vocabulary is taken for theirs."""
-    from pathlib import Path
-
     from model.tokens.reading import read_manifest
     from model.training import gpus, preparation
 
@@ -134,6 +134,8 @@ def _plan(given: argparse.Namespace, config: TrainConfig) -> list[str]:
 def _train(config: TrainConfig, rank: Ranks) -> int:
     import gc
 
+    import torch
+
     from model.training import distributed, loop, preparation, stopping
 
     identity = distributed.together(rank, lambda: preparation.settled(config))
@@ -146,6 +148,11 @@ def _train(config: TrainConfig, rank: Ranks) -> int:
         try:
             with stopping.asked_politely() as stop, _watching(run, rank) as show:
                 loop.train(run, stop, show)
+        except torch.OutOfMemoryError:
+            raise UserError(
+                "the GPU's memory is too small for this: lower micro_batch, set recompute to true,"
+                " or use parallel=fsdp on more GPUs."
+            ) from None
         finally:
             if run.metrics is not None:
                 run.metrics.close()
@@ -154,9 +161,25 @@ def _train(config: TrainConfig, rank: Ranks) -> int:
             log.info("%-11sstep %d of %d is saved.", "train", run.progress.step, run.config.steps)
             signal.raise_signal(stop.number or signal.SIGTERM)
     if rank.first:
-        sys.stdout.write(f"{config.output}\n")
-        log.info("%-11swebtext sample --checkpoint %s --prompt ...", "next", config.output)
+        _tell_result(Path(config.output))
     return 0
+
+
+def _tell_result(folder: Path) -> None:
+    """What the run came to, and what to do with it; the folder on stdout."""
+    from model.training import metrics
+
+    last = list(metrics.read(folder / metrics.METRICS))[-1]
+    log.info(
+        "%-11s%d steps, %s tokens; validation loss %.4f nats a token, %.4f a byte",
+        "result",
+        last["step"],
+        f"{last['tokens']:,}",
+        last.get("validation_loss") or math.nan,
+        last.get("validation_loss_per_byte") or math.nan,
+    )
+    sys.stdout.write(f"{folder}\n")
+    log.info("%-11swebtext sample --checkpoint %s --prompt ...", "next", folder)
 
 
 def _watching(run: "Run", rank: Ranks) -> contextlib.AbstractContextManager["Show"]:

@@ -78,9 +78,8 @@ class Numbers(NamedTuple):
 def train(run: Run, stop: Stop, show: Show) -> None:
     """Make the steps that are left, or those until somebody asks to stop; the last one made is saved in either case.
 
-    show: is given each step's row, on the first rank.
-
-    Raises UserError when the loss is beyond help, or when something cannot be written.
+    show: is given each step's row, on the first rank. Raises UserError when the loss is beyond help, or when something
+    cannot be written.
     """
     config, progress = run.config, run.progress
     micro_batches = run.batches.load(progress.batch)
@@ -165,14 +164,15 @@ def _return_to_checkpoint(run: Run, reason: str) -> None:
 def resumable(folder: Path, ranks: Ranks, saver: Saver | None = None) -> Path | None:
     """The newest good checkpoint, as the first rank finds it; None where there is none."""
 
-    def look() -> None:
+    def look() -> int:
         if saver is not None:
             saver.wait()
-        if ranks.first:
-            checkpoints.newest_good(folder)  # renames what is damaged: the newest complete one is good afterwards
+        found = checkpoints.newest_good(folder) if ranks.first else None
+        return (checkpoints.step_of(found) or 0) if found else 0
 
-    distributed.together(ranks, look)
-    return next(iter(reversed(checkpoints.complete(folder))), None)
+    own = torch.tensor([distributed.together(ranks, look)])
+    step = int(distributed.summed(ranks, own))  # what the others see of a shared disk may be old
+    return folder / checkpoints.CHECKPOINTS / checkpoints.name_of(step) if step else None
 
 
 def _validates(config: TrainConfig, step: int) -> bool:

@@ -196,13 +196,15 @@ def _check_tokenizer(config: TrainConfig, run: Identity) -> None:
     from model import checkpoint
 
     folder = checkpoint.find(config.init_from)
-    if not any((folder / name).exists() for name in ("tokenizer.json", "vocab.json", "encoder.json")):
-        log.warning("init_from = %s has no tokenizer: only the size of its vocabulary was checked.", config.init_from)
-    elif tokenizer.load(folder).fingerprint != run.tokenizer:
+    if _has_tokenizer(folder) and tokenizer.load(folder).fingerprint != run.tokenizer:
         raise UserError(
             f"tokens = {config.tokens} were made with another tokenizer than that of init_from = {config.init_from};"
             " make them with its own."
         )
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    return any((folder / name).exists() for name in ("tokenizer.json", "vocab.json", "encoder.json"))
 
 
 def _beginning(config: TrainConfig) -> Callable[[GPT2], None]:
@@ -211,10 +213,13 @@ def _beginning(config: TrainConfig) -> Callable[[GPT2], None]:
     def fill(model: GPT2) -> None:
         if config.init_from is None:
             model.initialise(torch.Generator().manual_seed(config.seed))
-        else:
-            from model import checkpoint
+            return
+        from model import checkpoint
 
-            model.load_state_dict(checkpoint.read_weights(checkpoint.find(config.init_from), model.config))
+        folder = checkpoint.find(config.init_from)
+        if not _has_tokenizer(folder):
+            log.warning("%s has no tokenizer: only the size of its vocabulary could be compared with tokens.", folder)
+        model.load_state_dict(checkpoint.read_weights(folder, model.config))
 
     return fill
 
