@@ -127,6 +127,15 @@ def test_surrogates(follows: bool) -> None:
     assert tokenizer.decode(tokenizer.encode("\ud83d\ude00")) == "😀"
 
 
+def test_every_character_is_cut_as_the_peer_cuts_it(learn: Learn) -> None:
+    tokenizer = learn(PROSE)
+    by_merges = peer.by_merges(tokenizer.contents)
+    characters = [chr(code) for code in range(0x33500) if not 0xD800 <= code < 0xE000]  # beyond, no letters are defined
+    for at in range(0, len(characters), 20_000):
+        text = "".join(f"a{c}1{c} " for c in characters[at : at + 20_000])
+        assert tokenizer.encode(text) == by_merges(text)
+
+
 def test_special_tokens_are_not_read_out_of_texts(learn: Learn) -> None:
     tokenizer = learn(PROSE)
     ids = tokenizer.encode(END_OF_TEXT)
