@@ -80,6 +80,11 @@ _CODECS = (
 _DECODER_ERRORS = (zstandard.ZstdError, lzma.LZMAError, zlib.error, OSError, ValueError, EOFError)
 
 
+def codec(begin: bytes) -> str:
+    """What a file that begins like this is packed with; empty for plain text."""
+    return next((each.name for each in _CODECS if begin.startswith(each.magic)), "")
+
+
 def lines(path: str, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[bytes | BrokenLine]:
     """The lines of a file on any file system that fsspec reads, without line feeds; lines of white space are left out.
 
