@@ -3,7 +3,7 @@
     python -m benchmarks.generation [--threads N] [--tokens N] [--rounds N]
 
 Random weights of 124M parameters: what they say does not change how fast they say it. Greedy, so that both sides must
-choose the same tokens; in bf16 rounding may part them, which is told. Both take turns, so that other work on the machine
+choose the same tokens; in bf16 rounding may part them, which is told. Both take turns, so that other work on a machine
 slows both, and a ratio is the median of the turns' own. Processors' time hardly feels other work, but counts threads
 that wait for each other: believe it with --threads 1. At least 1.3 is wanted.
 """
