@@ -95,22 +95,32 @@ def memory(config: "GPT2Config", sequences: int, *, recompute: bool, setup: Setu
     )
 
 
+def fits(part: Memory, gpu_memory: int) -> bool:
+    """Whether a GPU of so many bytes holds it, with some to spare."""
+    return part.total <= (1 - SPARE) * gpu_memory
+
+
 def fitting(
-    config: "GPT2Config", gpu_memory: int, *, at_most: int = MOST_SEQUENCES, setup: Setup | None = None
+    config: "GPT2Config",
+    gpu_memory: int,
+    *,
+    at_most: int = MOST_SEQUENCES,
+    recompute: bool | None = None,
+    setup: Setup | None = None,
 ) -> tuple[int, bool] | None:
     """The micro-batch (in sequences, a power of two) and whether to recompute activations, for a GPU of so many bytes.
 
-    at_most: sequences that a rank has to compute in a step. Recomputing is chosen only where there is no room for
-    `FEWEST_TOKENS` without it. None where not even one sequence fits with it.
+    at_most: sequences that a rank has to compute in a step. recompute: where it is decided already; otherwise it is
+    chosen only where there is no room for `FEWEST_TOKENS` without it. None where not even one sequence fits.
     """
-    room = (1 - SPARE) * gpu_memory
     enough = min(at_most, max(1, FEWEST_TOKENS // config.context))
-    largest = {}
-    for recompute in (False, True):
-        sizes = [2**power for power in range(MOST_SEQUENCES.bit_length()) if 2**power <= min(at_most, MOST_SEQUENCES)]
-        fit = [n for n in sizes if memory(config, n, recompute=recompute, setup=setup).total <= room]
-        largest[recompute] = max(fit, default=0)
-    if largest[False] and 2 * largest[False] > enough:
+    sizes = [2**power for power in range(MOST_SEQUENCES.bit_length()) if 2**power <= min(at_most, MOST_SEQUENCES)]
+    choices = (False, True) if recompute is None else (recompute,)
+    largest = dict.fromkeys((False, True), 0)
+    for choice in choices:
+        fit = [n for n in sizes if fits(memory(config, n, recompute=choice, setup=setup), gpu_memory)]
+        largest[choice] = max(fit, default=0)
+    if largest[False] and (recompute is False or 2 * largest[False] > enough):
         return largest[False], False
     return (largest[True], True) if largest[True] else None
 
@@ -165,7 +175,7 @@ class Plan:
     @property
     def fits(self) -> bool:
         """Whether memory is enough, with some to spare."""
-        return self.memory.total <= (1 - SPARE) * self.gpu.memory
+        return fits(self.memory, self.gpu.memory)
 
     def lines(self) -> list[str]:
         """The plan as lines of text, the exact number of parameters in the first."""
@@ -210,13 +220,18 @@ def plan(
 ) -> Plan:
     """What a run of `steps` steps of `batch_tokens` tokens each (all GPUs together) will take.
 
-    micro_batch, recompute: as configured; None for what fits the GPU. data_tokens: in the training split.
+    micro_batch, recompute: as configured; each is None for what fits the GPU. data_tokens: in the training split.
     """
     at_most = max(1, batch_tokens // config.context // gpus)
-    sequences, recomputes = fitting(config, gpu.memory, at_most=at_most, setup=setup) or (1, True)
-    if micro_batch is not None or recompute is not None:
-        recomputes = bool(recompute)
-        sequences = min(at_most, micro_batch) if micro_batch is not None else sequences
+    if micro_batch is None:
+        fallback = (1, recompute is not False)
+        sequences, recomputes = (
+            fitting(config, gpu.memory, at_most=at_most, recompute=recompute, setup=setup) or fallback
+        )
+    else:
+        sequences = min(at_most, micro_batch)
+        plainly = memory(config, sequences, recompute=False, setup=setup)
+        recomputes = not fits(plainly, gpu.memory) if recompute is None else recompute
     return Plan(
         config=config,
         gpu=gpu,

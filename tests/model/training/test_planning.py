@@ -151,7 +151,28 @@ def test_a_plan_that_does_not_fit_says_so() -> None:
     assert not made.fits
     assert any("TOO MUCH" in line for line in made.lines())
     assert made.sequences == 64
-    assert not made.recompute
+    assert made.recompute
+
+
+def test_what_is_configured_is_kept_and_the_rest_fitted() -> None:
+    def planned(gpu: str, micro_batch: int | None, recompute: bool | None) -> tuple[int, bool]:
+        made = planning.plan(
+            PRESETS["gpt2-xl"],
+            gpus.named(gpu),
+            steps=1,
+            batch_tokens=524_288,
+            micro_batch=micro_batch,
+            recompute=recompute,
+        )
+        return made.sequences, made.recompute
+
+    assert planned("H100", None, None) == (8, False)
+    assert planned("H100", None, True) == (64, True)
+    assert planned("H100", 4, None) == (4, False)
+    assert planned("H100", 32, None) == (32, True)
+    assert planned("H100", 32, False) == (32, False)
+    assert planned("A100 40GB", None, False) == (2, False)
+    assert planned("L4", None, False) == (1, False)
 
 
 @pytest.mark.parametrize(
