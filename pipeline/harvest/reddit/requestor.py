@@ -41,6 +41,7 @@ class BoundedRequestor(Requestor):
         """Ask, read the whole answer, and mend its headers."""
         deadline = time.monotonic() + TIMEOUTS_TO_DEADLINE * self.timeout
         kwargs.setdefault("auth", _as_it_is)
+        kwargs.setdefault("allow_redirects", False)  # a password goes where praw.ini says and no further
         # prawcore names a timeout of its own with every request, whatever praw.ini says.
         kwargs |= {"timeout": self.timeout, "stream": True}
         try:

@@ -134,6 +134,7 @@ CREDENTIALS = {
     "wrong password": (TOKEN_PATH, Answer.of({"error": "invalid_grant"}), "no token .invalid_grant"),
     "blocked": (TOKEN_PATH, Answer(403, HTML), "answers 403 instead of a token; look at user_agent"),
     "not there": (TOKEN_PATH, Answer(404, HTML), "answers 404 instead of a token"),
+    "elsewhere": (TOKEN_PATH, Answer(307, b"", {"Location": NEW}), "answers 307 instead of a token"),
     "token refused": (NEW, Answer(401, b"{}", {"www-authenticate": 'Bearer error="invalid_token"'}), "401"),
     "token refused without a word": (NEW, Answer(401, b"{}"), "401"),
     "scope": (NEW, Answer(403, b"{}", {"www-authenticate": 'Bearer error="insufficient_scope"'}), "scope read"),

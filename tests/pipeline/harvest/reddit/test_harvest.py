@@ -190,6 +190,22 @@ def test_a_listing_that_leads_to_itself_ends(reddit: FakeReddit, harvesting: Har
     assert len(reddit.asked(NEW)) == 2
 
 
+def test_long_harvests_are_saved_on_their_way(
+    reddit: FakeReddit, harvesting: Harvesting, time: Time, tmp_path: Path
+) -> None:
+    posts = newest_first(200)
+    seen: list[bool] = []
+
+    def a_minute_passes() -> None:
+        seen.append(bool(list((tmp_path / "reddit").glob("RS_*"))))
+        time.now += 61
+
+    bodies = [Answer.of(listing(posts[:100], "t3_p00100")).body, Answer.of(listing(posts[100:])).body]
+    reddit.upsets[NEW] = [Answer(200, body, before=a_minute_passes) for body in bodies]
+    harvesting()
+    assert seen == [False, True]
+
+
 class _CrashError(BaseException):
     pass
 
