@@ -1,11 +1,7 @@
 """When and where a checkpoint is written: at once, or in a thread while the GPU goes on."""
 
 import concurrent.futures
-from collections.abc import Mapping
 from pathlib import Path
-
-import torch
-from torch import Tensor
 
 from model.training import checkpoints
 from model.training.checkpoints import Snapshot
@@ -45,8 +41,3 @@ class Saver:
     def _write(self, snapshot: Snapshot) -> None:
         checkpoints.write(self._run, snapshot, self._tokenizer)
         checkpoints.prune(self._run, self._keep)
-
-
-def on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors where a file can be written from; those of a GPU are copied, so that training may go on."""
-    return {name: tensor.detach().to(torch.device("cpu")) for name, tensor in tensors.items()}

@@ -15,7 +15,6 @@ from model.gpt2 import GPT2
 from model.training import checkpoints, spikes
 from model.training.checkpoints import Snapshot
 from model.training.optimizers import Optimizers
-from model.training.saving import on_cpu
 from model.training.spikes import SpikeState
 
 
@@ -50,11 +49,12 @@ def snapshot(
     trainer_tensors = optimizers.state_tensors(keep=keep)
     if not keep:
         return None
+    copied = next(model.parameters()).device.type != "cpu"  # the file may be written while the next step is made
     return Snapshot(
         step=progress.step,
         weights=weights.to_huggingface(held, model.config),
         network=weights.huggingface_config(model.config),
-        trainer_tensors=on_cpu(trainer_tensors),
+        trainer_tensors={name: tensor.detach().to("cpu", copy=copied) for name, tensor in trainer_tensors.items()},
         trainer=progress.as_json(),
         validation_loss=validation_loss,
     )
