@@ -14,6 +14,7 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tokens(tmp_path_factory.mktemp("tokens") / "tokens")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def _one_thread() -> None:
+    """Sums of several threads are rounded otherwise: runs that are compared to the bit must have equally many."""
     torch.set_num_threads(1)
