@@ -35,6 +35,9 @@ class Manners:
     """Links of a host that are fetched in a run."""
 
 
+DEFAULT_MANNERS = Manners()
+
+
 @dataclasses.dataclass(frozen=True)
 class Host:
     """What is known of a host. Times are seconds of any clock that only goes forward."""
@@ -49,6 +52,9 @@ class Host:
     """In a row."""
     ending: Ending | None = None
     """How all its other links end; None while it is open."""
+
+
+NEW_HOST = Host()
 
 
 def gap(manners: Manners, host: Host) -> float:

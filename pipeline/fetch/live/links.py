@@ -1,0 +1,81 @@
+"""The links that a worker fetches, as columns: at most a few dozen bytes each beside the address itself."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline import tables, urls
+
+LINKS = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("trail", pa.list_(pa.string()), nullable=False),
+    ]
+)
+"""A link's id, and the addresses that it led through so far: its own first, the one to ask now last."""
+
+_NOWHERE = -1
+
+
+class Links:
+    """Links in the order of their ids, and where in a journal it stands how each ended."""
+
+    def __init__(self, table: pa.Table) -> None:
+        table = tables.sorted_by(table, "id").combine_chunks()
+        self._ids = table["id"]
+        self._trails = table["trail"]
+        self._prefixes = tables.id_bytes(self._ids).view(">u8")[:, 0].astype(np.uint64)
+        self._lines = np.full(len(table), _NOWHERE, np.int64)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    @property
+    def ended_count(self) -> int:
+        """Of how many it stands somewhere how they ended."""
+        return int((self._lines != _NOWHERE).sum())
+
+    def id(self, row: int) -> str:
+        """A link's id."""
+        return str(self._ids[row].as_py())
+
+    def trail(self, row: int) -> tuple[str, ...]:
+        """The addresses that it led through."""
+        return tuple(self._trails[row].as_py())
+
+    def row(self, link_id: str) -> int | None:
+        """The row of an id, None when it is not among these links."""
+        prefix = np.uint64(int(link_id[:16], 16))
+        first = int(np.searchsorted(self._prefixes, prefix))
+        while first < len(self) and self._prefixes[first] == prefix:
+            if self.id(first) == link_id:
+                return first
+            first += 1
+        return None
+
+    def ended(self, row: int) -> bool:
+        """Whether it stands somewhere how a link ended."""
+        return bool(self._lines[row] != _NOWHERE)
+
+    def end(self, row: int, line: int) -> None:
+        """It stands in the line that begins at this byte."""
+        self._lines[row] = line
+
+    def line(self, row: int) -> int | None:
+        """Where it stands how a link ended."""
+        return int(self._lines[row]) if self.ended(row) else None
+
+    def by_host(self) -> Iterator[tuple[str, list[int]]]:
+        """The rows of each host that is to be asked, in order."""
+        hosts: dict[str, list[int]] = {}
+        for row in range(len(self)):
+            hosts.setdefault(urls.host(self._trails[row][-1].as_py()), []).append(row)
+        yield from hosts.items()
+
+
+def links_table(rows: Iterable[tuple[str, Iterable[str]]]) -> pa.Table:
+    """Ids and trails as a table of LINKS."""
+    columns: list[Any] = [list(column) for column in zip(*rows, strict=True)] or [[], []]
+    return pa.table([pa.array(columns[0], pa.string()), pa.array(columns[1], pa.list_(pa.string()))], schema=LINKS)
