@@ -7,6 +7,7 @@ host's next turn, so a crawl that is killed goes on where it was: it asks again 
 import asyncio
 import dataclasses
 import hashlib
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
@@ -164,7 +165,7 @@ class Crawl:
     def _wake(self, lane: Lane) -> None:
         if not lane.running and lane.left:
             lane.running = True
-            self._scheduler.enter(lane, lane.state.ready_at)
+            self._scheduler.enter(lane, lane.ready_at)
 
     async def _watch(self) -> None:
         told = self._loop.time()
@@ -184,7 +185,7 @@ class Crawl:
             if lane.left == 0:
                 await lane.line.close()  # meanwhile somebody may send a link here
             if lane.left > 0:
-                self._scheduler.put(lane, lane.state.ready_at)
+                self._scheduler.put(lane, lane.ready_at)
             else:
                 lane.running = False
                 self._scheduler.leave()
@@ -222,7 +223,7 @@ class Crawl:
             del self._in_flight[address]
         parked = self._parked.get(address)
         if parked:
-            self._scheduler.put(parked.popleft(), self._loop.time())
+            self._scheduler.put(parked.popleft(), -math.inf)
         elif parked is not None:
             del self._parked[address]
 
@@ -415,7 +416,7 @@ class Crawl:
                 await self._close_host(asker, asker.state.ending)
         if asker.waiting:
             asker.waiting = False
-            self._scheduler.put(asker, max(asker.state.ready_at, self._loop.time()))
+            self._scheduler.put(asker, asker.ready_at)
 
     def _end(
         self, errand: PageErrand, ending: Ending | None, exchange: Exchange | None = None, final_url: str = ""

@@ -1,6 +1,7 @@
 """A host in the eyes of the crawl: what is to be asked of it, what is known of it, and the one connection to it."""
 
 import dataclasses
+import math
 from collections import deque
 from collections.abc import Sequence
 from typing import Optional
@@ -76,6 +77,11 @@ class Lane:
     def left(self) -> int:
         """How many requests it wants."""
         return len(self.rows) - self.done + len(self.errands)
+
+    @property
+    def ready_at(self) -> float:
+        """When its turn is, by the loop's clock; one that is closed asks for nothing and need not wait."""
+        return -math.inf if self.state.ending else self.state.ready_at
 
     def urgency(self) -> float:
         """Seconds that what is left will take; where nobody waits, how much that is."""

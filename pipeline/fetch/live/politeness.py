@@ -71,10 +71,11 @@ def gap(manners: Manners, host: Host) -> float:
 
 def with_crawl_delay(manners: Manners, host: Host, crawl_delay: float | None) -> Host:
     """The host, once its robots.txt is known; closed when it asks for more patience than we have."""
+    known = dataclasses.replace(host, crawl_delay=crawl_delay)
+    known = dataclasses.replace(known, ready_at=host.ready_at + gap(manners, known) - gap(manners, host))
     if manners.delay_seconds and crawl_delay is not None and crawl_delay > max(LONGEST_DELAY, manners.delay_seconds):
-        ending = deferred(Reason.CRAWL_DELAY, f"{crawl_delay:g} s")
-        return dataclasses.replace(host, crawl_delay=crawl_delay, ending=ending)
-    return dataclasses.replace(host, crawl_delay=crawl_delay)
+        return dataclasses.replace(known, ending=deferred(Reason.CRAWL_DELAY, f"{crawl_delay:g} s"))
+    return known
 
 
 def after_answer(manners: Manners, host: Host, first_byte_at: float, latency: float) -> Host:

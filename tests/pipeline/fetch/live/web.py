@@ -72,6 +72,8 @@ class Web:
     open_now: Counter[str] = field(default_factory=Counter)
     most_open: Counter[str] = field(default_factory=Counter)
     connections: Counter[str] = field(default_factory=Counter)
+    busy_now: Counter[str] = field(default_factory=Counter)
+    most_busy: Counter[str] = field(default_factory=Counter)
 
     def url(self, path: str = "/", host: str = "127.0.0.1") -> str:
         return f"http{'s' if self.tls else ''}://{host}:{self.port}{path}"
@@ -100,9 +102,12 @@ class Web:
                 head = await reader.readuntil(b"\r\n\r\n")
                 hit = Hit(time.monotonic(), address, head.split(b" ", 2)[1].decode("latin-1"), head)
                 self.hits.append(hit)
+                self.busy_now[address] += 1
+                self.most_busy[address] = max(self.most_busy[address], self.busy_now[address])
                 answer = self.behaviour(hit)
                 if inspect.isawaitable(answer):
                     answer = await answer
+                self.busy_now[address] -= 1
                 if isinstance(answer, bytes):
                     writer.write(answer)
                     await writer.drain()
