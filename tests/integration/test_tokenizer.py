@@ -1,5 +1,6 @@
 """`webtext tokenizer` and `webtext tokens` as a user starts them."""
 
+import contextlib
 import json
 import os
 import random
@@ -7,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -213,12 +214,8 @@ def test_stopped_tokens_go_on(webtext: Webtext, tmp_path: Path, whole: Path, sig
     run = tmp_path / "run"
     for part in ("corpus", "tokenizer"):
         shutil.copytree(whole / part, run / part)
-    command = [WEBTEXT, "tokens", "--set", f"output={run}", "--set", "workers=2"]
     parts = run / "tokens" / "_parts"
-    with subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 60
-        while len(list(parts.glob("*.arrow"))) < 6 and time.monotonic() < deadline:
-            time.sleep(0.01)
+    with encoding(run) as process:
         children = children_of(process.pid)
         process.send_signal(signal_number)
         _, told = process.communicate(timeout=60)
@@ -234,6 +231,33 @@ def test_stopped_tokens_go_on(webtext: Webtext, tmp_path: Path, whole: Path, sig
     done = webtext("tokens", "--set", f"output={run}", "--set", "workers=2")
     assert done.returncode == 0, done.stderr
     assert contents(run / "tokens") == contents(whole / "tokens")
+
+
+def test_a_process_that_is_killed(webtext: Webtext, tmp_path: Path, whole: Path) -> None:
+    run = tmp_path / "run"
+    for part in ("corpus", "tokenizer"):
+        shutil.copytree(whole / part, run / part)
+    with encoding(run) as process:
+        children = children_of(process.pid)
+        os.kill(children[-1], signal.SIGKILL)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "a process that encodes was ended from outside" in told
+    assert "Traceback" not in told
+    wait_for_the_end_of(children)
+    assert webtext("tokens", "--set", f"output={run}").returncode == 0
+    assert contents(run / "tokens") == contents(whole / "tokens")
+
+
+@contextlib.contextmanager
+def encoding(run: Path) -> Iterator["subprocess.Popen[str]"]:
+    """The command with two workers, when it has some parts."""
+    command = [WEBTEXT, "tokens", "--set", f"output={run}", "--set", "workers=2"]
+    with subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while len(list((run / "tokens" / "_parts").glob("*.arrow"))) < 6 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        yield process
 
 
 def children_of(parent: int) -> list[int]:

@@ -1,5 +1,6 @@
 """RUN/tokens: documents in the order of their ids, the same bytes however it is made, and nothing done twice."""
 
+import multiprocessing
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -258,6 +259,14 @@ def test_odd_columns(run: Path, table: pa.Table, sentence: str) -> None:
     as_table(run, table)
     with pytest.raises(UserError, match=sentence):
         build(run)
+
+
+def test_an_error_in_another_process(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(working, "WORTH_A_PROCESS", 1)
+    as_table(run, pa.table({"id": [f"{number:08x}" for number in range(30)], "text": ["x"] * 29 + [None]}))
+    with pytest.raises(UserError, match=r"train-00000.parquet: 1 documents have no text"):
+        build(run, workers=2)
+    assert not multiprocessing.active_children()
 
 
 @pytest.mark.parametrize("kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())])
