@@ -1,6 +1,7 @@
 """Every key of `webtext corpus`: its meaning, its default, and what is allowed."""
 
 import datetime
+import ipaddress
 import re
 from typing import Annotated, Literal, Self
 
@@ -90,16 +91,54 @@ class Fetch(Section):
     archives: tuple[str, ...] = ()
     """Globs of WARC files at hand; a page is indexed where it lies, not copied."""
     live: bool = False
-    """Whether pages that no archive holds are fetched from the web: not in this version."""
+    """Whether pages that no archive holds are fetched from the web."""
+    contact: str = ""
+    """Who answers for the fetcher, an address of the web or of mail: stands in every request; none is made without."""
     max_bytes: Count = 10 * 1024 * 1024
     """The largest page, after inflation."""
+    concurrency: Annotated[int, pydantic.Field(gt=0, le=4096)] = 128
+    """Requests in flight, all hosts together; to one host it is never more than one."""
+    delay_seconds: Annotated[float, pydantic.Field(ge=0, le=3600)] = 1.0
+    """The least gap between two requests to one host; 0 turns all waiting off."""
+    deadline_seconds: Seconds = 30.0
+    """One URL, everything included but waiting for its turn."""
+    host_budget: Count = 1000
+    """Pages of one host that are fetched in a run; its other links are deferred."""
+    also_obey: tuple[str, ...] = ()
+    """Names of other crawlers (GPTBot, CCBot) whose rules in robots.txt and headers hold for this one too."""
+    allow_networks: tuple[str, ...] = ()
+    """Address ranges that may be reached though they are private: an intranet, or a test on loopback."""
 
-    @pydantic.field_validator("live")
+    @pydantic.field_validator("contact")
     @classmethod
-    def _no_live_fetcher_yet(cls, live: bool) -> bool:
-        if live:
-            raise ValueError("this version fetches nothing live; set it to false and give WARC files in fetch.archives")
-        return live
+    def _somebody(cls, contact: str) -> str:
+        if contact and not re.fullmatch(r"https?://[!-~]+|(mailto:)?[!-~]+@[!-~]+", contact):
+            raise ValueError("it must be an address of the web or of mail, such as https://example.org/bot")
+        return contact
+
+    @pydantic.field_validator("also_obey")
+    @classmethod
+    def _names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not re.fullmatch(r"[A-Za-z_-]+", name):
+                raise ValueError(f"{name!r} is no name of a crawler; write it like GPTBot")
+        return names
+
+    @pydantic.field_validator("allow_networks")
+    @classmethod
+    def _networks(cls, ranges: tuple[str, ...]) -> tuple[str, ...]:
+        for each in ranges:
+            try:
+                ipaddress.ip_network(each)
+            except ValueError:
+                raise ValueError(f"{each!r} is no range of addresses; write it like 10.1.0.0/16") from None
+        return ranges
+
+    @pydantic.model_validator(mode="after")
+    def _nobody_fetches_unnamed(self) -> Self:
+        if self.live and not self.contact:
+            raise ValueError("fetch.live needs fetch.contact: an address at which you can be asked about your requests")
+        return self
 
 
 class Extract(Section):

@@ -1,12 +1,13 @@
 """From links to release: which stages run, in which order, on what. The only place that knows more than one of them."""
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apache_beam as beam
 
@@ -19,6 +20,8 @@ from pipeline.extract import stage as extract
 from pipeline.extract.files import PartitionFiles
 from pipeline.extract.stage import ExtractDocuments
 from pipeline.fetch import stage as fetch
+from pipeline.fetch.archives import Refuse
+from pipeline.fetch.live import files as live_files
 from pipeline.fetch.stage import FindPages, Places
 from pipeline.harvest import months
 from pipeline.harvest import stage as harvest
@@ -35,8 +38,13 @@ from webtext.errors import UserError
 from webtext.stages import Results, StageRun
 from webtext.storage import FileRecord
 
+if TYPE_CHECKING:
+    from pipeline.fetch.live.transform import Crawling
+
 INPUT_BYTES_PER_PARTITION = 32 * 1024 * 1024
 FEWEST_PARTITIONS = 4
+LIVE_SHARDS = 64
+"""Owners of hosts on a cluster; on one machine there is one."""
 
 Manifest = Mapping[str, Any]
 LIBRARIES = (
@@ -138,6 +146,11 @@ class Run:
         ]:
             storage.expand(patterns, key)
         self._check_earlier_releases()
+        if section.fetch.live and not storage.is_local(section.output):
+            raise UserError(
+                f"fetch.live writes as it goes, which {section.output} cannot; fetch to a local output, or take the "
+                "pages from fetch.archives."
+            )
         _ = self._block_lists  # reads the user's own lists, and complains of them
 
     def ask_reddit(self) -> None:
@@ -181,12 +194,40 @@ class Run:
         archive_files = self._examine(archives)
         inputs = [*archive_files, *stages.outputs_of(links, Stage.LINKS)]
         blocked = self._block_lists
-        config = {"block_lists": digest_of(blocked), "max_bytes": self.config.fetch.max_bytes}
-        places = Places(self.folder(Stage.LINKS), self.folder(Stage.PAGES), partitions_of(links))
-        pages = FindPages(places, archives, self.config.fetch.max_bytes, functools.partial(AddressJudge, blocked))
-        stage = self._stage(Stage.PAGES, config, inputs)
-        with watching.progress(Stage.PAGES, sum(record.bytes for record in archive_files), "bytes"):
-            return self._perform(stage, pages, fetch.summed_up)
+        section = self.config.fetch
+        config: dict[str, Any] = {"block_lists": digest_of(blocked), "max_bytes": section.max_bytes}
+        if section.live:
+            config |= section.model_dump(include={"live", "host_budget", "also_obey"})
+            config |= {"honour_opt_out": self.config.extract.honour_opt_out}
+        stage = self._stage(Stage.PAGES, config, inputs, keeps=live_files.KEPT)
+        places = Places(self.folder(Stage.LINKS), stage.folder, partitions_of(links))
+        judge = functools.partial(AddressJudge, blocked)
+        live = self._crawling(stage, places, judge) if section.live else None
+        pages = FindPages(places, archives, section.max_bytes, judge, live)
+        kept = functools.partial(live_files.archives, stage.folder) if section.live else tuple
+        total = sum(record.bytes for record in archive_files)
+        with watching.progress(Stage.PAGES, total, "bytes") if archives else contextlib.nullcontext():
+            return self._perform(stage, pages, functools.partial(fetch.summed_up, kept=kept))
+
+    def _crawling(self, stage: StageRun, places: Places, judge: Callable[[], Refuse]) -> "Crawling":
+        # An HTTP client takes a quarter of a second to import.
+        from pipeline.fetch.live.politeness import Manners
+        from pipeline.fetch.live.rules import FetchRules
+        from pipeline.fetch.live.transform import Crawling
+
+        section = self.config.fetch
+        rules = FetchRules(
+            contact=section.contact,
+            manners=Manners(section.delay_seconds, section.host_budget),
+            concurrency=section.concurrency,
+            deadline_seconds=section.deadline_seconds,
+            max_bytes=section.max_bytes,
+            honour_opt_out=self.config.extract.honour_opt_out,
+            also_obey=section.also_obey,
+            allow_networks=section.allow_networks,
+        )
+        shards = 1 if self.config.runner.name == "direct" else LIVE_SHARDS
+        return Crawling(stage.folder, places.partitions, shards, stage.fingerprint, rules, judge)
 
     def extract_documents(self, links: Manifest, pages: Manifest) -> Manifest:
         """pages/index/, and the archives that it points into -> documents/."""
@@ -315,9 +356,11 @@ class Run:
     def _examine(self, paths: Sequence[str]) -> list[FileRecord]:
         return stages.examine(paths, self.config.output, remember=not self.dry)
 
-    def _stage(self, stage: Stage, config: Mapping[str, Any], inputs: Sequence[FileRecord]) -> StageRun:
+    def _stage(
+        self, stage: Stage, config: Mapping[str, Any], inputs: Sequence[FileRecord], keeps: Sequence[str] = ()
+    ) -> StageRun:
         self.examined = inputs
-        return StageRun(self.folder(stage), stage, config, inputs, LIBRARIES)
+        return StageRun(self.folder(stage), stage, config, inputs, LIBRARIES, keeps)
 
     def _perform(
         self,

@@ -33,8 +33,8 @@ def _links(counters: Counters) -> str:
 
 
 def _pages(counters: Counters) -> str:
-    about_archives = {"archives", "captures", "damaged_bytes", "damaged_places", "damages", FETCHED}
-    others = {reason: count for reason, count in counters.items() if reason not in about_archives}
+    no_reasons = {"archives", "captures", "damaged_bytes", "damaged_places", "damages", "requests", FETCHED}
+    others = {reason: count for reason, count in counters.items() if reason not in no_reasons}
     fetched = counters.get(FETCHED, 0)
     damaged = counters.get("damaged_places", 0)
     places = f"; damaged places in archives passed over: {damaged:,}" if damaged else ""

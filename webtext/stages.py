@@ -7,10 +7,12 @@ on with what is there, any other clears the folder first.
 """
 
 import dataclasses
+import fnmatch
 import functools
 import hashlib
 import importlib.metadata
 import platform
+import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -45,6 +47,8 @@ class StageRun:
     inputs: Sequence[FileRecord]
     libraries: Sequence[str] = ()
     """Distributions whose version can change the result: what the manifest tells of."""
+    keeps: Sequence[str] = ()
+    """Names, as patterns, in its folder that outlive a change of what the result depends on."""
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -72,9 +76,14 @@ class StageRun:
         mark = storage.join(self.folder, FINGERPRINT)
         same = storage.exists(mark) and storage.read_json(mark) == self.fingerprint
         if not same:
-            storage.remove(self.folder)
+            self._clear()
         storage.remove_temporaries(self.folder)
         storage.write_json(self.folder, FINGERPRINT, self.fingerprint)
+
+    def _clear(self) -> None:
+        for path in storage.list_files(self.folder, "*"):
+            if not any(fnmatch.fnmatch(posixpath.basename(path), pattern) for pattern in self.keeps):
+                storage.remove(path)
 
     def finish(self, outputs: Sequence[FileRecord], counters: Mapping[str, Any]) -> dict[str, Any]:
         """Write the manifest, then the mark of success; returns the manifest."""

@@ -97,6 +97,11 @@ def list_files(folder: str, pattern: str) -> list[str]:
     return [join(folder, name) for name in sorted(fnmatch.filter(map(posixpath.basename, found), pattern))]
 
 
+def is_local(path: str) -> bool:
+    """Whether a path is on this machine's file system, where files can grow."""
+    return isinstance(fsspec.core.url_to_fs(path)[0], LocalFileSystem)
+
+
 def size(path: str) -> int:
     """A file's size in bytes."""
     filesystem, location = fsspec.core.url_to_fs(path)

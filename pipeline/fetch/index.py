@@ -11,13 +11,14 @@ import pyarrow.compute as pc
 from pipeline import layout, parquet, schemas
 from pipeline.fetch.archives import Answer, Chooser, Link, Request
 from pipeline.fetch.captures import Capture, captures_of, rows_of, rows_table
-from pipeline.ledger import FETCHED, Ending, Reason, failed
+from pipeline.ledger import FETCHED, Ending, Outcome, Reason, failed
 from pipeline.records import RecordReader
 from pipeline.tables import require_schema, sorted_by
 from pipeline.warc import unpack_record
 from webtext import storage
 
 SOURCE = "warc"
+_FAILED = Outcome.FAILED.value
 
 REQUESTS = pa.schema(
     [
@@ -108,6 +109,12 @@ def _page_row(answer: Answer) -> tuple[Any, ...]:
 
 def _outcome(ending: Ending | None, detail: str = "") -> tuple[str, str, str]:
     return (FETCHED, "", detail) if ending is None else (ending.outcome.value, ending.reason.value, ending.detail)
+
+
+def standing(answers: pa.Table) -> pa.Table:
+    """The PAGES rows that no other source need be asked about: all but those of pages that are not in the archives."""
+    missing = pc.and_(pc.equal(answers["reason"], Reason.NOT_IN_ARCHIVE.value), pc.equal(answers["outcome"], _FAILED))
+    return answers.filter(pc.invert(missing))
 
 
 def index_table(links: pa.Table, answers: pa.Table, reader: RecordReader, max_bytes: int) -> pa.Table:

@@ -1,7 +1,7 @@
 """The stage `pages`: every link that was not refused gets its page, or the reason why it has none.
 
-Sources are asked in their order, and the index is made of what they answer; a link that none of them answers is not in
-the archives. Archives at hand are the only source so far.
+Sources are asked in their order, and the index is made of what they answer: archives at hand, then, where that is
+wanted, the web itself for what no archive holds. A link that none of them answers is not in the archives.
 
 What is shuffled are captures of links and of what they lead to, and answers: 100 to 200 bytes each, packed. Beam's
 local runner holds all of them, some 800 bytes a link with a capture (benchmarks/pages.py). Of an archive's other
@@ -13,7 +13,7 @@ import dataclasses
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apache_beam as beam
 import pyarrow as pa
@@ -32,6 +32,9 @@ from webtext import storage
 from webtext.stages import Results
 from webtext.storage import FileRecord
 
+if TYPE_CHECKING:
+    from pipeline.fetch.live.transform import Crawling
+
 Packed = tuple[int, tuple[str, bytes]]
 """A partition, and some of its rows: of what kind, and packed. Kinds that meet in one shuffle stay apart by it."""
 
@@ -42,6 +45,7 @@ _ANSWERS = "answers"
 _CAPTURES = "captures"
 _FOUND = "found"
 _REQUESTS = "requests"
+_WANTED = "wanted"
 _SCHEMAS = {_ANSWERS: schemas.PAGES, _CAPTURES: CAPTURES, _REQUESTS: REQUESTS}
 
 
@@ -74,12 +78,14 @@ class FindPages(beam.PTransform):
 
     archives: paths of WARC and ARC files. max_bytes: the largest page.
     judge: makes, once a worker, what refuses a redirect by the address that it leads to.
+    live: how links are fetched that no archive holds; None when they are not.
     """
 
     places: Places
     archives: Sequence[str]
     max_bytes: int
     judge: Callable[[], Refuse] = wikipedia_alone
+    live: "Crawling | None" = None
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Found]:
         """Scan every archive once, answer the links, write the index."""
@@ -89,13 +95,17 @@ class FindPages(beam.PTransform):
         every_partition = begin | "Partitions" >> beam.Create(
             [(each, nothing) for each in range(self.places.partitions)], reshuffle=False
         )
+        counted = []
+        if self.live is not None:
+            answers, crawled = answer_live(answers, every_partition, self.places, self.live)
+            counted.append(crawled)
         written = (
             (answers, every_partition)
             | "All" >> beam.Flatten()
             | "Answers by partition" >> beam.GroupByKey()
             | "Write index" >> beam.ParDo(_WriteIndex(self.places, self.max_bytes))
         )
-        return (scanned, written) | "Results" >> beam.Flatten()
+        return (scanned, written, *counted) | "Results" >> beam.Flatten()
 
 
 def answer_from_archives(
@@ -134,6 +144,45 @@ def answer_from_archives(
         answers.append(followed[_ANSWERS])
         requests = followed[_REQUESTS]
     return answers | "All answers" >> beam.Flatten(), scanned[_FOUND]
+
+
+def answer_live(
+    answers: beam.PCollection[Packed], every_partition: beam.PCollection[Packed], places: Places, live: "Crawling"
+) -> tuple[beam.PCollection[Packed], beam.PCollection[Found]]:
+    """Fetch what archives do not hold.
+
+    Returns the archives' answers that stand and those of the web, and a `Found` for each shard of the crawl.
+    """
+    from pipeline.fetch.live.transform import FetchLive  # an HTTP client, for those who fetch
+
+    settled = (
+        (answers, every_partition)
+        | "Answered" >> beam.Flatten()
+        | "Answered by partition" >> beam.GroupByKey()
+        | "Settle" >> beam.ParDo(_Settle(places, live.shards)).with_outputs(_WANTED, main=_ANSWERS)
+    )
+    fetched, counted = settled[_WANTED] | "Fetch live" >> FetchLive(live)
+    pages = fetched | "Fetched" >> beam.MapTuple(lambda partition, packed: (partition, (_ANSWERS, packed)))
+    found = counted | "Counted" >> beam.Map(lambda each: Found((), each.counters))
+    return (settled[_ANSWERS], pages) | "Archived and fetched" >> beam.Flatten(), found
+
+
+class _Settle(beam.DoFn):
+    """(partition, the archives' answers) -> those that stand, and by shard the links that are to be fetched."""
+
+    def __init__(self, places: Places, shards: int) -> None:
+        self._places = places
+        self._shards = shards
+
+    def process(self, element: Grouped) -> Iterator[Any]:
+        from pipeline.fetch.live.transform import by_owner, wanted_links
+
+        partition, packed = element
+        standing = index.standing(_rows(_ANSWERS, packed))
+        yield from _packed(_ANSWERS, standing, self._places.partitions)
+        links = index.read_links(self._places.links, partition)
+        for shard, part in by_owner(wanted_links(links, standing["id"]), self._shards):
+            yield beam.pvalue.TaggedOutput(_WANTED, (shard, tables.pack(part)))
 
 
 class _Scan(beam.DoFn):
@@ -260,8 +309,10 @@ def _rows(kind: str, packed: Iterable[tuple[str, bytes]]) -> pa.Table:
     return tables.unpack((rows for of_kind, rows in packed if of_kind == kind), _SCHEMAS[kind])
 
 
-def summed_up(found: Iterable[Found]) -> Results:
+def summed_up(found: Iterable[Found], kept: Callable[[], Sequence[FileRecord]] = tuple) -> Results:
     """The stage's files, sorted by path, and its counters for the manifest.
+
+    kept: the files that hold what was fetched live, when all is done.
 
     Counters: `archives`, `captures`, `damaged_places`, `damaged_bytes`, `fetched` and one for each reason; `damages` is
     a list of the places themselves, at most 100 an archive.
@@ -270,4 +321,5 @@ def summed_up(found: Iterable[Found]) -> Results:
     total = results.added_up(everything)
     damages = sorted(damage for each in everything for damage in each.damages)
     counters = {**total.counters, "damages": [damage._asdict() for damage in damages]}
-    return dataclasses.replace(total, counters=counters)
+    files = sorted([*total.files, *kept()], key=lambda record: record.path)
+    return dataclasses.replace(total, files=files, counters=counters)

@@ -44,7 +44,7 @@ def test_a_dumped_config_reads_back_as_itself(tmp_path: Path) -> None:
         (["output.a=3"], ["output", "no keys below"]),
         (["harvest"], ["key=value"]),
         (["harvest.dumps=[a"], ["harvest.dumps", "YAML"]),
-        (["fetch.live=true"], ["--set", "fetch.live", "fetch.archives"]),
+        (["fetch.live=true"], ["--set", "fetch.live", "fetch.contact"]),
     ],
 )
 def test_a_wrong_setting_is_told_in_one_line_with_what_is_allowed(overrides: list[str], words: list[str]) -> None:

@@ -25,10 +25,10 @@ from typing import Any, NamedTuple, Self
 
 import orjson
 
+from pipeline.fetch.live.files import JOURNAL
 from pipeline.fetch.live.warc_records import info_record
 from webtext.errors import UserError
 
-FOLDER = "_journal"
 MAX_FILE_BYTES = 1 << 30
 """A WARC file that has grown larger is followed by another (the size that archives use)."""
 
@@ -51,7 +51,7 @@ class Journal:
     def __init__(self, folder: str, name: str) -> None:
         self._folder = Path(folder)
         self._name = name
-        path = self._folder / FOLDER / f"{name}.jsonl"
+        path = self._folder / JOURNAL / f"{name}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:

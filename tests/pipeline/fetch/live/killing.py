@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from pipeline.fetch.live.journal import FOLDER
+from pipeline.fetch.live.files import JOURNAL
 from tests.pipeline.fetch.live.crawling import AT_ONCE, NAME, crawl
 
 HOSTS, EACH = 20, 40
@@ -38,7 +38,7 @@ def begin(folder: Path, port: int) -> int:
 
 def told(folder: Path) -> list[str]:
     """The addresses of the links that stand in the journal."""
-    path = folder / FOLDER / f"{NAME}.jsonl"
+    path = folder / JOURNAL / f"{NAME}.jsonl"
     lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
     return [event["url"] for event in map(json.loads, lines) if "page" in event]
 

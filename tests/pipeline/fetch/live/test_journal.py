@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.fetch.live import journal
+from pipeline.fetch.live.files import JOURNAL
 from pipeline.fetch.live.journal import Event, Journal, place_of
 from webtext.errors import UserError
 
@@ -40,7 +41,7 @@ def begin(folder: Path, pages: int = 0, first: int = 0) -> Journal:
 
 
 def files(folder: Path) -> "tuple[Path, Path]":
-    return folder / journal.FOLDER / f"{NAME}.jsonl", folder / f"{NAME}-00000.warc.gz"
+    return folder / JOURNAL / f"{NAME}.jsonl", folder / f"{NAME}-00000.warc.gz"
 
 
 def test_what_is_written_is_read_again_and_lies_where_it_says(tmp_path: Path) -> None:
