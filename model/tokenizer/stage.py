@@ -84,6 +84,7 @@ def _make(folder: str, config: TokenizerConfig, found: Corpus | None, imported: 
     else:
         assert found is not None
         sample = _sample(config, found)
+        log.info("%-11slearning from %s MB of text", NAME, f"{sample.bytes / 1e6:,.1f}")
         vocabulary = training.train(
             sampling.texts(found.files[corpus.TRAIN], sample),
             config.vocabulary,
