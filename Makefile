@@ -23,7 +23,7 @@ ARGS       ?=
 
 # What the targets work on when nothing else is named: the sample, in runs/.
 SAMPLE  := runs/sample
-TRAINED := $(SAMPLE)-gpt2
+TRAINED := $(SAMPLE)-train
 
 OUTPUT    = $(if $(OUT),--set output=$(OUT))
 OVERRIDES = $(OUTPUT) $(if $(RUNNER),--set runner.name=$(RUNNER)) $(ARGS)
@@ -90,7 +90,7 @@ sample: $(VENV)/.model ## text from a model; CHECKPOINT= ARGS='--prompt "The tow
 
 .PHONY: export
 export: $(VENV)/.model ## a folder that Hugging Face loads; CHECKPOINT= OUT= ARGS=
-	@$(BIN)/webtext export --checkpoint $(CHECKPOINT) --output $(or $(OUT),$(TRAINED)-export) $(ARGS)
+	@$(BIN)/webtext export --checkpoint $(CHECKPOINT) --output $(or $(OUT),runs/sample-gpt2) $(ARGS)
 
 .PHONY: report
 report: $(VENV)/.corpus ## write a run's report.html anew

@@ -4,11 +4,9 @@ All three end in a folder with config.json and safetensors. A checkpoint's manif
 read. Pickles are never opened: they can run whatever their author wished.
 """
 
-import hashlib
 import json
 import logging
 import os
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +59,7 @@ def find(path: str | os.PathLike[str]) -> Path:
         raise UserError(f"{place} has no {CONFIG}; give a checkpoint, a training run or a Hugging Face folder.")
     if not (place / WEIGHTS).is_file() and not (place / INDEX).is_file():
         raise UserError(_without_weights(place))
-    if (fault := fault_of(place, {CONFIG, WEIGHTS})) is not None:
+    if (fault := _fault_of(place)) is not None:
         raise UserError(f"the checkpoint {place} is damaged: {fault}; give another one.")
     return place
 
@@ -87,28 +85,16 @@ def read_weights(folder: Path, config: GPT2Config) -> dict[str, Tensor]:
     return {name: tensor.float() for name, tensor in state.items()}
 
 
-def fault_of(folder: Path, names: Collection[str]) -> str | None:
-    """What is wrong with some files of a checkpoint, by its manifest; None where nothing is, or where it has none."""
-    if not (folder / storage.MANIFEST).is_file():
-        return None
-    try:
-        for entry in _read_json(folder / storage.MANIFEST)["files"]:
-            if entry["path"] not in names:
-                continue
-            with (folder / entry["path"]).open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != entry["sha256"]:
-                    return f"{entry['path']} does not match its sha256 in {storage.MANIFEST}"
-    except OSError as error:
-        return f"{Path(str(error.filename)).name}: {error.strerror}"
-    except (KeyError, TypeError, UserError):
-        return f"{storage.MANIFEST} cannot be read"
-    return None
+def _fault_of(folder: Path) -> str | None:
+    """What is wrong with the files that are read here; None where nothing is, or where no manifest lists them."""
+    listed = (folder / storage.MANIFEST).is_file()
+    return checkpoints.fault_of(folder, (CONFIG, WEIGHTS)) if listed else None
 
 
 def _newest(run: Path) -> Path:
     folders = checkpoints.complete(run)
     for folder in reversed(folders):
-        fault = fault_of(folder, {CONFIG, WEIGHTS})
+        fault = _fault_of(folder)
         if fault is None:
             return folder
         log.warning("the checkpoint %s is damaged (%s) and passed over.", folder, fault)

@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -139,11 +139,16 @@ def newest_good(run: Path) -> Path | None:
     return None
 
 
-def fault_of(folder: Path) -> str | None:
-    """What is wrong with a checkpoint's files, read whole and compared with its manifest; None where nothing is."""
+def fault_of(folder: Path, names: Collection[str] | None = None) -> str | None:
+    """What is wrong with a checkpoint's files, read whole and compared with its manifest; None where nothing is.
+
+    names: look at these files alone.
+    """
     try:
         manifest = storage.read_json(str(folder / storage.MANIFEST))
         for entry in manifest["files"]:
+            if names is not None and entry["path"] not in names:
+                continue
             path = folder / entry["path"]
             if path.stat().st_size != entry["bytes"]:
                 return f"{path.name} has {path.stat().st_size:,} bytes, not {entry['bytes']:,}"

@@ -34,6 +34,7 @@ and end; a second one ends at once. Every key, and which of them may be changed 
 
 USER_ERROR = 2
 LOST_RANK = 1
+SAMPLED_TOKENS = 60
 
 log = logging.getLogger("webtext")
 
@@ -178,8 +179,22 @@ def _tell_result(folder: Path) -> None:
         last.get("validation_loss") or math.nan,
         last.get("validation_loss_per_byte") or math.nan,
     )
+    log.info("%-11s%s", "text", _text_of(folder))
     sys.stdout.write(f"{folder}\n")
     log.info("%-11swebtext sample --checkpoint %s --prompt ...", "next", folder)
+
+
+def _text_of(folder: Path) -> str:
+    """How a text by the trained network begins, on one line."""
+    import model
+    from model.sampling.choosing import Choice
+    from model.sampling.texts import Limits, write_texts
+
+    network, tokenizer = model.load(folder), model.load_tokenizer(folder)
+    (text,) = write_texts(
+        network, tokenizer, [[]], choice=Choice(top_k=40), limits=Limits(SAMPLED_TOKENS), seed=0, batch=1
+    )
+    return " ".join(text.text.split())
 
 
 def _watching(run: "Run", rank: Ranks) -> contextlib.AbstractContextManager["Show"]:

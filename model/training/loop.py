@@ -60,13 +60,6 @@ class Run:
     """What the first rank could not write: all ranks end with it at the next step."""
 
 
-@dataclasses.dataclass(frozen=True)
-class ValidatedRow(Row):
-    """A row that also says what the loss is for each byte of text: what runs with other tokenizers compare by."""
-
-    validation_loss_per_byte: float | None = None
-
-
 class Numbers(NamedTuple):
     """What all ranks know of a step."""
 
@@ -191,7 +184,7 @@ def _report(
         return
     rate = run.config.batch_tokens / seconds
     run.dollars += seconds / 3600 * run.ranks.world * run.config.price_per_gpu_hour
-    row = ValidatedRow(
+    row = Row(
         step=run.progress.step,
         tokens=run.progress.step * run.config.batch_tokens,
         loss=numbers.loss,

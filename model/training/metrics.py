@@ -40,6 +40,9 @@ class Row:
     seconds: float
     """That this step took, without validation and saving."""
     validation_loss: float | None = None
+    """Nats a token."""
+    validation_loss_per_byte: float | None = None
+    """Nats a byte of text: what runs with other tokenizers compare by."""
     masked_validation_loss: float | None = None
     """The same with attention kept inside documents, where both are measured."""
     cost: float | None = None
