@@ -1,8 +1,8 @@
 """Encoding all row groups, on all cores.
 
 By processes: two threads were no faster than one, since tiktoken's ids become Python's objects under the interpreter's
-lock. Each process asks for its next row group over a pipe of its own. There is no lock for a signal to leave behind, as
-there is in an executor, where a Ctrl-C at the wrong moment ended in a wait for ever.
+lock. Each process gets its next row group over a pipe of its own. An executor of the standard library would do too, but
+for signals: one that arrives while it takes the locks of its futures, one after the other, leaves some locked for ever.
 """
 
 import contextlib
