@@ -70,7 +70,7 @@ def longest(tokenizer: Tokenizer) -> list[bytes]:
 def sentence(measures: Measures, what: str) -> str:
     """The measures in a line."""
     return (
-        f"{measures.bytes_per_token:.2f} bytes a token on {what} ({measures.text_bytes / 1e6:,.1f} MB); "
+        f"{measures.bytes_per_token:.2f} bytes a token on {what} ({measures.text_bytes:,} bytes); "
         f"{_share(measures.used, measures.entries)} of the entries occur there, "
         f"{_share(measures.whole_words, measures.words)} of its words are one token"
     )
