@@ -195,7 +195,7 @@ class Crawl:
         errand = await self._next_errand(lane)
         if errand is None:
             return False
-        address = await self._address(lane, errand)
+        address = self._client.resolver.known(lane.host) or await self._address(lane, errand)
         if address is None:
             return False
         if self._in_flight[address] >= MAX_PER_ADDRESS:
@@ -241,12 +241,12 @@ class Crawl:
                 last = self._write(errand, same_event(errand, known))
             elif lane.state.ending is not None:
                 last = self._end(errand, lane.state.ending)
-            elif (refused := refusal_of(errand.url, ())) is not None:
-                last = self._end(errand, refused)
             else:
                 origin = origin_of(errand.url)
                 word = lane.words.get(origin)
-                if word is None or word.until < self._loop.time():
+                if word is None and (refused := refusal_of(errand.url, ())) is not None:
+                    last = self._end(errand, refused)
+                elif word is None or word.until < self._loop.time():
                     lane.errands.appendleft(errand)
                     wanted = RobotsErrand(f"{origin}/robots.txt", origin=origin, asker=lane)
                 elif (ending := await self._robots_ending(word, errand.url)) is not None:

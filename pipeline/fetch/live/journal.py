@@ -7,12 +7,12 @@ A journal is a file of JSON lines that only grows. Each line is one event:
     {"hop": ID, ...}         a redirect that a link has followed, and where it leads
     {"robots": ORIGIN, ...}  what an origin answered for its robots.txt
     {"host": HOST, ...}      how all other links of a host end
-    {"synced": true}         all before is on the disk itself
+    {"synced": BYTES}        so much of the journal, and what it tells of, is on the disk itself
 
 Records are written before the line that tells of them, and both before anybody acts on them. So a killed process
 leaves at most records that no line tells of, and half a line: both are cut off. Every second both files are synced;
-what a failing machine loses is less than that, and is found: lines behind the last `synced` are believed only as far as
-their records are whole.
+what a failing machine loses is not much more than that, and is found: lines that were not synced are believed only as
+far as their records are whole.
 """
 
 import fcntl
@@ -66,7 +66,7 @@ class Journal:
         self._warc_name = ""
         self._warc_size = 0
         self._size = 0
-        self._unsynced = False
+        self._synced = self._told_synced = 0
 
     def recover(self) -> Iterator[tuple[int, Event]]:
         """Every event that can be believed, with the byte of its line; then cut off the rest.
@@ -75,7 +75,7 @@ class Journal:
         """
         ends: dict[str, int] = {}
         believed = 0
-        synced_until = self._last_sync()
+        synced = self._last_sync()
         sizes: dict[str, int] = {}
         for offset, line in self._lines():
             event = _event(line)
@@ -86,7 +86,7 @@ class Journal:
                 if place.file not in sizes:
                     sizes[place.file] = _size(self._folder / place.file)
                 whole = ends.get(place.file, 0) <= place.offset and event["end"] <= sizes[place.file]
-                if not whole or (offset > synced_until and not self._are_whole(place.file, place.offset, event["end"])):
+                if not whole or (offset >= synced and not self._are_whole(place.file, place.offset, event["end"])):
                     break
                 ends[place.file] = event["end"]
             believed = offset + len(line)
@@ -116,12 +116,16 @@ class Journal:
     def append(self, events: Sequence[tuple[Event, Sequence[bytes]]]) -> list[int]:
         """Write events, each with its records, of which the first is the one that it tells the place of.
 
-        Returns the bytes at which the events' lines begin. Raises UserError when the disk is full.
+        Returns the bytes at which the events' lines begin, and perhaps that of one line more. Raises UserError when the
+        disk is full.
         """
         offsets: list[int] = []
         lines: list[bytes] = []
         records: list[bytes] = []
         size = self._size
+        if self._synced != self._told_synced:
+            self._told_synced = self._synced
+            events = [*events, ({"synced": self._synced}, ())]
         try:
             for event, members in events:
                 if members:
@@ -140,23 +144,27 @@ class Journal:
                 f"cannot write {self._folder}: {error.strerror}; free the place and run the same command again."
             ) from error
         self._size = size
-        self._unsynced = True
         return offsets
 
     def sync(self) -> None:
-        """Bring everything to the disk itself."""
-        if not self._unsynced:
+        """Bring everything to the disk itself. May run on another thread than `append`."""
+        size = self._size
+        if size == self._synced:
             return
         if self._warc is not None:
-            os.fsync(self._warc)
-        self.append([({"synced": True}, ())])
+            warc = os.dup(self._warc)  # `append` may close its own meanwhile
+            try:
+                os.fsync(warc)
+            finally:
+                os.close(warc)
         os.fsync(self._file)
-        self._unsynced = False
+        self._synced = size
 
     def close(self) -> None:
         """Sync, and let go of the files."""
         try:
             self.sync()
+            self.append([])
         finally:
             if self._warc is not None:
                 os.close(self._warc)
@@ -179,7 +187,8 @@ class Journal:
                 start += len(line) + 1
 
     def _last_sync(self) -> int:
-        return max((offset for offset, line in self._lines() if line.startswith(b'{"synced"')), default=-1)
+        marks = (_event(line) for _, line in self._lines() if line.startswith(b'{"synced"'))
+        return max((mark["synced"] for mark in marks if mark), default=0)
 
     def _are_whole(self, file: str, start: int, end: int) -> bool:
         """Whether the bytes of a file are whole gzip members."""

@@ -25,7 +25,8 @@ class Links:
     def __init__(self, table: pa.Table) -> None:
         table = tables.sorted_by(table, "id").combine_chunks()
         self._ids = table["id"]
-        self._trails = table["trail"]
+        trails = table["trail"].combine_chunks()
+        self._addresses, self._starts = trails.values, trails.offsets.to_numpy()
         self._prefixes = tables.id_bytes(self._ids).view(">u8")[:, 0].astype(np.uint64)
         self._lines = np.full(len(table), _NOWHERE, np.int64)
 
@@ -43,7 +44,8 @@ class Links:
 
     def trail(self, row: int) -> tuple[str, ...]:
         """The addresses that it led through."""
-        return tuple(self._trails[row].as_py())
+        start, end = int(self._starts[row]), int(self._starts[row + 1])
+        return tuple(self._addresses[each].as_py() for each in range(start, end))
 
     def row(self, link_id: str) -> int | None:
         """The row of an id, None when it is not among these links."""
@@ -71,7 +73,8 @@ class Links:
         """The rows of each host that is to be asked, in order."""
         hosts: dict[str, list[int]] = {}
         for row in range(len(self)):
-            hosts.setdefault(urls.host(self._trails[row][-1].as_py()), []).append(row)
+            last = self._addresses[int(self._starts[row + 1]) - 1].as_py()
+            hosts.setdefault(urls.host(last), []).append(row)
         yield from hosts.items()
 
 

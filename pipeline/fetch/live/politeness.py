@@ -83,8 +83,9 @@ def after_answer(manners: Manners, host: Host, first_byte_at: float, latency: fl
 
     first_byte_at: by then our request had arrived, so a gap from then on is a gap at the server too.
     """
-    host = dataclasses.replace(host, latencies=(host.latencies[1], latency), failures=0)
-    return dataclasses.replace(host, ready_at=first_byte_at + gap(manners, host))
+    answered = Host(first_byte_at, host.crawl_delay, (host.latencies[1], latency), 0, host.ending)
+    pause = gap(manners, answered)
+    return dataclasses.replace(answered, ready_at=first_byte_at + pause) if pause else answered
 
 
 def after_failure(manners: Manners, host: Host, now: float, wait: float = 0.0, *, counts: bool = True) -> Host:

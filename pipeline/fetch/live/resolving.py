@@ -8,7 +8,7 @@ import asyncio
 import socket
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
@@ -43,7 +43,7 @@ class GuardedResolver(AbstractResolver):
         self._allowed = allowed
         self._look_up = look_up
         self._clock = clock
-        self._remembered: OrderedDict[str, tuple[float, Sequence[str]]] = OrderedDict()
+        self._remembered: OrderedDict[str, tuple[float, Mapping[str, str | None]]] = OrderedDict()
 
     async def resolve(
         self,
@@ -57,28 +57,33 @@ class GuardedResolver(AbstractResolver):
         """
         return [_result(host, address, port) for address in await self.addresses(host)]
 
+    def known(self, host: str) -> str | None:
+        """The address that is tried first, when it is remembered and may be reached."""
+        known = self._remembered.get(host)
+        if known is None or self._clock() >= known[0]:
+            return None
+        return next((address for address, kind in known[1].items() if kind is None), None)
+
     async def addresses(self, host: str) -> list[str]:
         """As `resolve`, as text; an address that is written out is its own."""
-        given = [host.strip("[]")] if literal(host) is not None else await self._addresses_of(host)
-        kinds = {address: _kind(address, self._allowed) for address in given}
-        reachable = [address for address, kind in kinds.items() if kind is None]
-        if not reachable:
-            told = ", ".join(f"{address} is {kind}" for address, kind in kinds.items())
-            raise ForbiddenAddressError(told)
-        return reachable
-
-    async def _addresses_of(self, host: str) -> Sequence[str]:
         now = self._clock()
         known = self._remembered.get(host)
-        if known is not None and now < known[0]:
-            return known[1]
+        if known is None or now >= known[0]:
+            given = [host.strip("[]")] if literal(host) is not None else await self._look_up_on_thread(host)
+            known = (now + REMEMBERED_SECONDS, {address: _kind(address, self._allowed) for address in given})
+            self._remembered[host] = known
+            self._remembered.move_to_end(host)
+            if len(self._remembered) > REMEMBERED_NAMES:
+                self._remembered.popitem(last=False)
+        reachable = [address for address, kind in known[1].items() if kind is None]
+        if not reachable:
+            raise ForbiddenAddressError(", ".join(f"{address} is {kind}" for address, kind in known[1].items()))
+        return reachable
+
+    async def _look_up_on_thread(self, host: str) -> Sequence[str]:
         found = await asyncio.get_running_loop().run_in_executor(self._executor, self._look_up, host)
         if not found:
             raise socket.gaierror(socket.EAI_NONAME, "no address")
-        self._remembered[host] = (now + REMEMBERED_SECONDS, found)
-        self._remembered.move_to_end(host)
-        if len(self._remembered) > REMEMBERED_NAMES:
-            self._remembered.popitem(last=False)
         return found
 
     async def close(self) -> None:

@@ -1,23 +1,29 @@
-"""Between the loop that fetches and the journals: looks at pages, packs and writes, on a thread of its own, in batches.
+"""Between the loop that fetches and the journal: looks at pages, packs them and writes, many requests at a time.
 
-While a batch is being written the next one gathers, so that many requests share a write, and a sync of the disk.
+What the loop has gathered while it went round once is written at once, in the loop's own thread: handing every page to
+another thread costs more than packing it, since both want the interpreter. Large pages, and bringing files to the disk
+itself, go to a thread.
 """
 
 import asyncio
 import hashlib
-import itertools
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from pipeline.codings import undo_content_codings
+from pipeline.codings import GZIP_MAGIC, undo_content_codings
 from pipeline.fetch.live.journal import Event, Journal
 from pipeline.fetch.live.transfer import Exchange
 from pipeline.fetch.live.warc_records import exchange_records
 from pipeline.ledger import FETCHED, Ending
 from pipeline.warc import payload_of
+from webtext.errors import UserError
 
+MOST_INFLATION = 1032
+"""Bytes that one byte of a deflate stream can stand for (zlib's technical notes)."""
+LARGE_BYTES = 1 << 17
+"""Answers from this size on are packed on a thread."""
 SYNC_SECONDS = 1.0
 """Between two syncs of a journal: what a failing machine, not a killed process, may lose."""
 
@@ -29,10 +35,7 @@ class Written(NamedTuple):
     line: int
 
 
-Entry = tuple[Event, Exchange | None]
-"""An event, and what it tells of, to be kept."""
-
-_Batch = list[tuple[Entry, "asyncio.Future[Written]"]]
+_Prepared = tuple[Event, Sequence[bytes]]
 
 
 class Scribe:
@@ -43,53 +46,52 @@ class Scribe:
         self._max_bytes = max_bytes
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, "scribe")
-        self._waiting: _Batch = []
-        self._busy = False
+        self._waiting: list[tuple[_Prepared, asyncio.Future[Written]]] = []
         self._synced_at = time.monotonic()
+        self._syncing: asyncio.Future[None] | None = None
 
     def write(self, event: Event, exchange: Exchange | None = None) -> "asyncio.Future[Written]":
-        """Begin to write an event; the future is done when it is written, so that a killed process loses it no more."""
-        future = self._loop.create_future()
-        self._waiting.append(((event, exchange), future))
-        if not self._busy:
-            self._next_batch()
+        """Begin to write an event. When the future is done, a killed process loses it no more.
+
+        The future raises UserError when the disk is full.
+        """
+        future: asyncio.Future[Written] = self._loop.create_future()
+        if exchange is None or len(exchange.response) < LARGE_BYTES:
+            self._gather(_prepared(event, exchange, self._max_bytes), future)
+        else:
+            work = self._loop.run_in_executor(self._thread, _prepared, event, exchange, self._max_bytes)
+            work.add_done_callback(
+                lambda done: future.cancel() if done.cancelled() else self._gather(done.result(), future)
+            )
         return future
+
+    def _gather(self, prepared: _Prepared, future: "asyncio.Future[Written]") -> None:
+        if not self._waiting:
+            self._loop.call_soon(self._write_all)
+        self._waiting.append((prepared, future))
 
     async def close(self) -> None:
         """Wait for the end of the thread."""
         await self._loop.run_in_executor(None, self._thread.shutdown)
 
-    def _next_batch(self) -> None:
+    def _write_all(self) -> None:
         batch, self._waiting = self._waiting, []
-        self._busy = bool(batch)
-        if batch:
-            work = self._loop.run_in_executor(self._thread, self._write, [entry for entry, _ in batch])
-            work.add_done_callback(lambda done: self._tell(batch, done))
-
-    def _tell(self, batch: _Batch, done: "asyncio.Future[list[Written]]") -> None:
-        error = None if done.cancelled() else done.exception()
-        written = [] if done.cancelled() or error else done.result()
-        for (_, future), result in itertools.zip_longest(batch, written):
-            if future.done():
-                continue
-            if error is not None:
-                future.set_exception(error)
-            elif result is None:
-                future.cancel()
-            else:
-                future.set_result(result)
-        self._next_batch()
-
-    def _write(self, entries: Sequence[Entry]) -> list[Written]:
-        prepared = [_prepared(event, exchange, self._max_bytes) for event, exchange in entries]
-        lines = self._journal.append(prepared)
-        if time.monotonic() - self._synced_at >= SYNC_SECONDS:
-            self._journal.sync()
+        try:
+            lines = self._journal.append([prepared for prepared, _ in batch])
+        except UserError as error:
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for ((event, _), future), line in zip(batch, lines, strict=False):
+            if not future.done():
+                future.set_result(Written(event, line))
+        if time.monotonic() - self._synced_at >= SYNC_SECONDS and (self._syncing is None or self._syncing.done()):
             self._synced_at = time.monotonic()
-        return [Written(event, line) for (event, _), line in zip(prepared, lines, strict=True)]
+            self._syncing = self._loop.run_in_executor(self._thread, self._journal.sync)
 
 
-def _prepared(event: Event, exchange: Exchange | None, max_bytes: int) -> tuple[Event, Sequence[bytes]]:
+def _prepared(event: Event, exchange: Exchange | None, max_bytes: int) -> _Prepared:
     """The event as it will stand in the journal, and the records that it tells of.
 
     A page that proves too large or unreadable when it is inflated ends here, and is not kept.
@@ -98,11 +100,21 @@ def _prepared(event: Event, exchange: Exchange | None, max_bytes: int) -> tuple[
         return event, ()
     if event.get("outcome") == FETCHED:
         payload = payload_of(exchange.response, exchange.head).body
-        inflated = undo_content_codings(payload, exchange.head.headers.get("content-encoding", ""), max_bytes)
+        coding = exchange.head.headers.get("content-encoding", "")
+        inflated = (
+            None if _surely_fits(payload, coding, max_bytes) else undo_content_codings(payload, coding, max_bytes)
+        )
         if isinstance(inflated, Ending):
             return {**event, **fields_of(inflated)}, ()
         event = {**event, "sha256": hashlib.sha256(payload).hexdigest()}
     return event, exchange_records(exchange)
+
+
+def _surely_fits(payload: bytes, coding: str, max_bytes: int) -> bool:
+    """Whether a body cannot be too large when it is inflated, so that it need not be inflated to know."""
+    if not coding:
+        return len(payload) <= max_bytes
+    return coding == "gzip" and payload.startswith(GZIP_MAGIC) and len(payload) * MOST_INFLATION <= max_bytes
 
 
 def fields_of(ending: Ending) -> Event:

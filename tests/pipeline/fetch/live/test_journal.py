@@ -85,7 +85,8 @@ def test_records_that_a_power_cut_took_are_not_believed(tmp_path: Path, lost: in
     with begin(tmp_path, 2) as opened:
         opened.sync()
         opened.append([page_event(2)])
-        opened._unsynced = False  # as if the machine had stopped before the next sync
+        opened._synced = opened._size  # as if the machine had stopped before the next sync
+        opened._told_synced = opened._synced
     _, warc = files(tmp_path)
     content = bytearray(warc.read_bytes())
     content[-lost:] = bytes(lost)
@@ -104,7 +105,7 @@ def test_cut_anywhere_what_is_told_is_there(
 ) -> None:
     folder = tmp_path_factory.mktemp("cut")
     with begin(folder, 6) as opened:
-        opened._unsynced = False
+        opened._synced = opened._told_synced = opened._size
     lines, warc = files(folder)
     for path, size in ((lines, line_bytes), (warc, warc_bytes)):
         path.write_bytes(path.read_bytes()[:size])
