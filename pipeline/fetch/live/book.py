@@ -62,7 +62,8 @@ class Book:
                 words[event["robots"]] = event
             elif same and "hop" in event:
                 row = self.links.row(event["hop"])
-                if row is not None:
+                # A link may come back from another shard, having led further than this journal knows.
+                if row is not None and len(event["trail"]) > len(self.links.trail(row)):
                     hops[row] = tuple(event["trail"])
             elif same and "host" in event:
                 hosts[event["host"]] = ending_of(event)

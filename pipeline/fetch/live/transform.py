@@ -68,11 +68,13 @@ class FetchLive(beam.PTransform):
     def expand(self, links: beam.PCollection[Packed]) -> "tuple[beam.PCollection[Packed], beam.PCollection[Counted]]":
         """Crawl, and crawl on where redirects lead to other shards."""
         answers, counted = [], []
-        for number in range(1 if self.crawling.shards == 1 else 1 + MAX_HOPS):
+        rounds = 1 if self.crawling.shards == 1 else 1 + MAX_HOPS
+        for number in range(rounds):
+            crawl = _Crawl(self.crawling, last=number == rounds - 1)
             crawled = (
                 links
                 | f"By owner {number}" >> beam.GroupByKey()
-                | f"Crawl {number}" >> beam.ParDo(_Crawl(self.crawling)).with_outputs(_LEFT, _COUNTED, main=SOURCE)
+                | f"Crawl {number}" >> beam.ParDo(crawl).with_outputs(_LEFT, _COUNTED, main=SOURCE)
             )
             links = crawled[_LEFT]
             answers.append(crawled[SOURCE])
@@ -83,8 +85,9 @@ class FetchLive(beam.PTransform):
 class _Crawl(beam.DoFn):
     """(shard, its links) -> their pages; links that lead to other shards, and what was counted."""
 
-    def __init__(self, crawling: Crawling) -> None:
+    def __init__(self, crawling: Crawling, *, last: bool) -> None:
         self._crawling = crawling
+        self._last = last
 
     def setup(self) -> None:
         self._refuse = self._crawling.judge()
@@ -101,6 +104,7 @@ class _Crawl(beam.DoFn):
             for rows in page_tables(crawl.endings(), crawling.folder):
                 for partition, part in tables.split(rows, crawling.partitions):
                     yield partition, tables.pack(part)
+        assert not (self._last and crawl.book.left), "links lead on after the last round"
         left = links_table((links.id(row), trail) for row, trail in sorted(crawl.book.left.items()))
         for owner, part in by_owner(left, crawling.shards):
             yield beam.pvalue.TaggedOutput(_LEFT, (owner, tables.pack(part)))

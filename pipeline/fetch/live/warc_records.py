@@ -79,7 +79,8 @@ def _member(lines: str, block: bytes, *, packed: bool = False) -> bytes:
     if packed:
         return stored(record)
     packer = _packing().compressobj(COMPRESSION, zlib.DEFLATED, _GZIP)
-    return packer.compress(record) + packer.flush()
+    member: bytes = packer.compress(record) + packer.flush()
+    return member
 
 
 @functools.cache
