@@ -10,6 +10,11 @@ BENCHMARKS = (
     ("dedup",),
     ("scale", "--links", "100000", "300000"),
     ("world",),
+    ("fetching",),
+    ("encoding",),
+    ("training",),
+    ("generation",),
+    ("shakespeare",),
 )
 
 

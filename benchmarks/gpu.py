@@ -151,8 +151,8 @@ def main() -> int:
         "--compile",
         choices=("auto", *get_args(Compiled)),
         default="auto",
-        help="webtext's network; auto: whole up to 12 layers, by blocks beyond, not on a CPU; unless it is no, nanoGPT's "
-        "is compiled as a whole, as its own program does it; transformers' never is",
+        help="webtext's network; auto: whole up to 12 layers, by blocks beyond, not on a CPU; unless it is no, "
+        "nanoGPT's is compiled as a whole, as its own program does it; transformers' never is",
     )
     parser.add_argument("--learner", choices=list(PRESETS), help="the network that learns: by default the first size")
     parser.add_argument("--recipes", nargs="*", choices=("paper", "fast"), default=["fast"])

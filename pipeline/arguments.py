@@ -3,29 +3,21 @@
 import argparse
 
 from pipeline.config import CorpusConfig
-from webtext import settings
+from webtext import arguments, settings
 from webtext.errors import UserError
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
     """`--config` and `--set`."""
-    parser.add_argument("--config", metavar="FILE", help="a YAML file, for example configs/corpus/sample.yaml")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override a key of the config, for example harvest.min_karma=5; may be repeated",
-    )
+    arguments.add_config(parser, file="configs/corpus/sample.yaml", override="harvest.min_karma=5")
 
 
-def config_of(arguments: argparse.Namespace) -> CorpusConfig:
+def config_of(given: argparse.Namespace) -> CorpusConfig:
     """The config that the options describe.
 
     Raises UserError for a wrong key or value.
     """
-    return settings.load(CorpusConfig, arguments.config, arguments.overrides)
+    return settings.load(CorpusConfig, given.config, given.overrides)
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
@@ -35,12 +27,12 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
 
 
-def run_of(arguments: argparse.Namespace) -> str:
+def run_of(given: argparse.Namespace) -> str:
     """The run directory that the options name.
 
     Raises UserError where they name none.
     """
-    run = arguments.run or arguments.output
-    if not run and not arguments.config and not arguments.overrides:
-        raise UserError(f"which run? Give its directory: webtext {arguments.command} RUN.")
-    return str(run or config_of(arguments).output)
+    run = given.run or given.output
+    if not run and not given.config and not given.overrides:
+        raise UserError(f"which run? Give its directory: webtext {given.command} RUN.")
+    return str(run or config_of(given).output)

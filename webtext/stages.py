@@ -85,8 +85,11 @@ class StageRun:
             if not any(fnmatch.fnmatch(posixpath.basename(path), pattern) for pattern in self.keeps):
                 storage.remove(path)
 
-    def finish(self, outputs: Sequence[FileRecord], counters: Mapping[str, Any]) -> dict[str, Any]:
-        """Write the manifest, then the mark of success; returns the manifest."""
+    def finish(self, outputs: Sequence[FileRecord], counters: Mapping[str, Any], **beside: Any) -> dict[str, Any]:
+        """Write the manifest, then the mark of success; returns the manifest.
+
+        beside: what the manifest of this kind of stage says beside what all say.
+        """
         manifest = {
             "stage": self.name,
             "fingerprint": self.fingerprint,
@@ -95,6 +98,7 @@ class StageRun:
             "config": dict(self.config),
             "software": software(self.libraries),
             "counters": dict(counters),
+            **beside,
         }
         storage.write_json(self.folder, storage.MANIFEST, manifest)
         storage.write_bytes(self.folder, storage.SUCCESS, b"")

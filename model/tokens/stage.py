@@ -14,7 +14,7 @@ from model.tokens.arranging import File
 from model.tokens.config import TokensConfig
 from model.tokens.parts import Encoder, Unit
 from model.tokens.reading import DTYPE
-from webtext import locks, stages, storage
+from webtext import locks, storage
 from webtext.errors import UserError
 from webtext.stages import StageRun
 from webtext.storage import FileRecord
@@ -110,26 +110,18 @@ def _finish(
     ]
     outputs = [*copies, *(FileRecord(entry["path"], entry["bytes"], entry["sha256"]) for entry in entries)]
     splits = {split: _sums(of_split) for split, of_split in written.items()}
-    manifest = {
-        "stage": stage.name,
-        "fingerprint": stage.fingerprint,
-        "inputs": [dataclasses.asdict(record) for record in stage.inputs],
-        "outputs": [dataclasses.asdict(record) for record in sorted(outputs, key=lambda record: record.path)],
-        "config": dict(stage.config),
-        "software": stages.software(stage.libraries),
-        "counters": {f"{split}_{what}": count for split, sums in splits.items() for what, count in sums.items()},
-        "tokenizer": {
+    return stage.finish(
+        outputs,
+        {f"{split}_{what}": count for split, sums in splits.items() for what, count in sums.items()},
+        tokenizer={
             "fingerprint": vocabulary.fingerprint,
             "vocabulary": vocabulary.size,
             "end_of_text": vocabulary.end_of_text,
         },
-        "dtype": "uint16",
-        "splits": splits,
-        "files": entries,
-    }
-    storage.write_json(stage.folder, storage.MANIFEST, manifest)
-    storage.write_bytes(stage.folder, storage.SUCCESS, b"")
-    return manifest
+        dtype="uint16",
+        splits=splits,
+        files=entries,
+    )
 
 
 def _sums(written: Sequence[File]) -> dict[str, int]:

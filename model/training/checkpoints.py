@@ -7,7 +7,6 @@ killed save leaves has another name. No file is a pickle.
 
 import hashlib
 import logging
-import os
 import re
 import shutil
 from collections.abc import Collection, Mapping
@@ -72,10 +71,10 @@ def write(run: Path, snapshot: Snapshot, tokenizer: Path) -> Path:
             ],
         }
         _write_bytes(aside / storage.MANIFEST, storage.json_bytes(manifest))
-        _sync_folder(aside)
+        storage.sync_folder(aside)
         _remove(target)  # one of this step that was too damaged to go on from
         aside.rename(target)
-        _sync_folder(target.parent)
+        storage.sync_folder(target.parent)
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
         raise UserError(
@@ -188,11 +187,3 @@ def _remove(folder: Path) -> None:
             shutil.rmtree(doomed)
         folder.rename(doomed)
         shutil.rmtree(doomed)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from model.training import ranks
 from model.training.config import TrainConfig
 from model.training.ranks import Ranks
-from webtext import locks, settings
+from webtext import arguments, locks, settings
 from webtext.errors import UserError
 
 if TYPE_CHECKING:
@@ -42,15 +42,7 @@ log = logging.getLogger("webtext")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.epilog = EXAMPLES
-    parser.add_argument("--config", metavar="FILE", help="a YAML file, for example configs/train/sample.yaml")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override a key of the config, for example steps=1000; may be repeated",
-    )
+    arguments.add_config(parser, file="configs/train/sample.yaml", override="steps=1000")
     parser.add_argument("--dry-run", action="store_true", help="print what would be trained, and write nothing")
     parser.add_argument("--gpu", metavar="NAME", help="for --dry-run: the kind of GPU, for example A100 (H100)")
     parser.add_argument(
