@@ -91,9 +91,11 @@ class Crawl:
         allowed = networks(self._rules.allow_networks)
         resolver = GuardedResolver(self._resolving, allowed, self._around.look_up)
         self._client = Client(user_agent(self._rules.contact), resolver, allowed, self._around.tls())
+        self._most_open = self._around.open_files() // 2
         self._open_lanes(found)
         workers = [
-            asyncio.ensure_future(self._work()) for _ in range(min(self._rules.concurrency, len(self.book.links)))
+            asyncio.ensure_future(self._work())
+            for _ in range(min(self._rules.concurrency, self._most_open, len(self.book.links)))
         ]
         watch = asyncio.ensure_future(self._watch())
         try:
@@ -182,7 +184,7 @@ class Crawl:
             parked = await self._turn(lane)
             if parked or lane.waiting:
                 continue
-            if lane.left == 0:
+            if lane.left == 0 or len(self._client.open_lines) > self._most_open:
                 await lane.line.close()  # meanwhile somebody may send a link here
             if lane.left > 0:
                 self._scheduler.put(lane, lane.ready_at)

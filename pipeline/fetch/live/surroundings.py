@@ -1,11 +1,14 @@
 """What a crawl needs of the world beside the web: what a test, or another caller, may put in its place."""
 
 import dataclasses
+import resource
 import ssl
 from collections.abc import Callable
 
 from pipeline.fetch.live.resolving import LookUp, system_look_up
 from pipeline.ledger import Ending
+
+MOST_FILES = 16_384
 
 Refuse = Callable[[str], Ending | None]
 """How a link ends whose redirect leads to a (normalised) address, or None when it may lead there."""
@@ -29,6 +32,19 @@ def anywhere(_: str) -> Ending | None:
     return None
 
 
+def allowed_files() -> int:
+    """How many files and connections this process may have open, after asking the system for as many as it gives."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (OSError, ValueError):
+        return soft
+    return wanted
+
+
 @dataclasses.dataclass(frozen=True)
 class Surroundings:
     """Rules and powers from outside."""
@@ -39,6 +55,8 @@ class Surroundings:
     stopping: Callable[[], bool] = never
     """Asked twice a second whether to stop."""
     tls: Callable[[], ssl.SSLContext] = ssl.create_default_context
+    open_files: Callable[[], int] = allowed_files
+    """Half of them may be connections that are kept open; hosts beyond that get a new one for each request."""
 
 
 DEFAULT = Surroundings()

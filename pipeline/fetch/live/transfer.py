@@ -72,6 +72,8 @@ class Client:
     resolver: GuardedResolver
     allowed: Sequence[Network]
     tls: ssl.SSLContext
+    open_lines: "set[Line]" = dataclasses.field(default_factory=set)
+    """Those that hold a connection, or may."""
 
     def headers(self) -> dict[str, str]:
         """What every request says, beside its host."""
@@ -170,12 +172,14 @@ class Line:
             )
             # aiohttp would ask a second time, at once, when a connection that was kept open breaks.
             self._session._retry_connection = False
+            self._client.open_lines.add(self)
             self._origin = origin
         return self._session
 
     async def close(self) -> None:
         """Close the connection; the next request opens another."""
         if self._session is not None:
+            self._client.open_lines.discard(self)
             await self._session.close()
             self._session = None
 

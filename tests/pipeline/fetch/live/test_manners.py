@@ -135,3 +135,12 @@ def test_many_sites_on_one_machine_do_not_all_come_at_once(tmp_path: Path) -> No
         crawled = crawl(tmp_path, addresses, AT_ONCE, Surroundings(look_up=hosts_file(names)))
         assert {crawled.end(address) for address in addresses} == {("fetched", "")}
         assert web.most_busy["127.1.4.1"] <= 8
+
+
+def test_no_more_connections_are_kept_than_files_may_be_open(tmp_path: Path) -> None:
+    with serving(quiet) as web:
+        addresses = [web.url(f"/{number // 60}", f"127.1.5.{number % 60 + 1}") for number in range(180)]
+        crawled = crawl(tmp_path, addresses, politely(0.3), Surroundings(open_files=lambda: 24))
+        assert {crawled.end(address) for address in addresses} == {("fetched", "")}
+        assert web.most_together <= 24
+        assert set(web.most_open.values()) == {1}

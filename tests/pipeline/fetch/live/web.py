@@ -71,6 +71,7 @@ class Web:
     port: int = 0
     open_now: Counter[str] = field(default_factory=Counter)
     most_open: Counter[str] = field(default_factory=Counter)
+    most_together: int = 0
     connections: Counter[str] = field(default_factory=Counter)
     busy_now: Counter[str] = field(default_factory=Counter)
     most_busy: Counter[str] = field(default_factory=Counter)
@@ -97,6 +98,7 @@ class Web:
         self.connections[address] += 1
         self.open_now[address] += 1
         self.most_open[address] = max(self.most_open[address], self.open_now[address])
+        self.most_together = max(self.most_together, self.open_now.total())
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
