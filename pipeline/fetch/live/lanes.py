@@ -4,7 +4,6 @@ import dataclasses
 import math
 from collections import deque
 from collections.abc import Sequence
-from typing import Optional
 
 from pipeline.fetch.live.politeness import NEW_HOST, Host, Manners, gap
 from pipeline.fetch.live.robots import Robots
@@ -25,20 +24,20 @@ class Errand:
     """How long that took, and asking those that led to it."""
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(kw_only=True)
 class PageErrand(Errand):
     """The page of a link."""
 
-    row: int = 0
-    id: str = ""
+    row: int
+    id: str
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(kw_only=True)
 class RobotsErrand(Errand):
     """The robots.txt of an origin. It may lead to another host, while the host that it is for waits."""
 
-    origin: str = ""
-    asker: Optional["Lane"] = None
+    origin: str
+    asker: "Lane"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +76,13 @@ class Lane:
     def left(self) -> int:
         """How many requests it wants."""
         return len(self.rows) - self.done + len(self.errands)
+
+    @property
+    def wants_turn(self) -> bool:
+        """Whether there is something to do. One that waits still serves others that look for their robots.txt here."""
+        if self.waiting:
+            return bool(self.errands) and isinstance(self.errands[0], RobotsErrand)
+        return self.left > 0
 
     @property
     def ready_at(self) -> float:

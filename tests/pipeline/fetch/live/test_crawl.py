@@ -1,5 +1,6 @@
 import asyncio
 import gzip
+import random
 import ssl
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -204,6 +205,20 @@ def test_robots_txt_may_lie_with_another_host(web: Web, tmp_path: Path) -> None:
     assert [crawled.end(address) for address in addresses] == [("dropped", "robots")] * 2 + [FETCHED] * 2
 
 
+def test_a_robots_txt_that_comes_back_to_its_host_ends(web: Web, tmp_path: Path) -> None:
+    """As sites do whose name and www name send each other away."""
+
+    def behaviour(hit: Hit) -> Answer:
+        if hit.path == "/robots.txt":
+            return moved(web.url("/robots.txt", "127.0.3.3" if hit.address == "127.0.3.4" else "127.0.3.4"))
+        return page()
+
+    web.behaviour = behaviour
+    addresses = [web.url("/x", host) for host in ("127.0.3.3", "127.0.3.4")]
+    crawled = crawl(tmp_path, addresses)
+    assert [crawled.end(address) for address in addresses] == [FETCHED] * 2
+
+
 def test_redirects_are_followed_from_host_to_host(web: Web, tmp_path: Path) -> None:
     hosts = [f"127.0.4.{number}" for number in range(1, 7)]
 
@@ -367,3 +382,34 @@ def test_every_link_is_of_one_class_whatever_the_servers_do(web: Web, tmp_path: 
     again = crawl(tmp_path, addresses)
     assert len(web.hits) == hits
     assert again.events == first.events
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_web_that_sends_everybody_everywhere_comes_to_an_end(web: Web, tmp_path: Path, seed: int) -> None:
+    """Pages and robots.txt redirect at random among thirty hosts, so hosts wait for hosts that wait for hosts."""
+    choice = random.Random(seed)
+    hosts = [f"127.0.7.{number}" for number in range(1, 31)]
+    robots_of = {host: choice.choice([None, *hosts]) for host in hosts}
+    pages: dict[str, Answer] = {
+        f"/{number}": choice.choice(
+            [page(), moved(web.url(f"/{choice.randrange(20)}", choice.choice(hosts))), None, page(b"", "503 Wait")]
+        )
+        for number in range(20)
+    }
+
+    def behaviour(hit: Hit) -> Answer:
+        if hit.path == "/robots.txt":
+            target = robots_of[hit.address]
+            return (
+                robots_txt("User-agent: *\nDisallow: /1") if target is None else moved(web.url("/robots.txt", target))
+            )
+        return pages[hit.path]
+
+    web.behaviour = behaviour
+    addresses = [web.url(f"/{number}", host) for number in range(20) for host in hosts]
+    crawled = crawl(tmp_path, addresses)
+    assert len(crawled.events) == len(addresses)
+    assert set(web.most_open.values()) == {1}
+    asked = len(web.hits)
+    assert crawl(tmp_path, addresses).events == crawled.events
+    assert len(web.hits) == asked
