@@ -163,7 +163,7 @@ class Run:
         from pipeline.harvest.reddit.harvest import Wishes
 
         wishes = Wishes(**section.reddit.model_dump(exclude={"folder"}))
-        rounds.begin(wishes, self._reddit_folder, self.config.output, section.before)
+        rounds.begin(wishes, self._reddit_folder, self.config.output, section.before, self.config.fetch.contact)
 
     def release_is_there(self) -> None:
         """All is done: the next time, Reddit is asked again."""
