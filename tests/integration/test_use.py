@@ -157,7 +157,7 @@ def test_ctrl_c_ends_it_without_a_word(sample: Sample) -> None:
         read(process.stdout, 10)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
-        assert process.returncode == 130
+        assert process.returncode == 130, said
         assert b"Traceback" not in said
         assert b"goes on" not in said
 

@@ -1,5 +1,6 @@
 """Checkpoints: complete or absent, some kept, damaged ones passed over."""
 
+import contextlib
 import json
 import logging
 import resource
@@ -50,13 +51,16 @@ def run(tmp_path: Path, tokenizer: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def little_room() -> Iterator[None]:
-    """No file may grow beyond 600 bytes: what a full disk is to one who writes."""
+    """No file may grow beyond 600 bytes: what a full disk is to one who writes. Not for longer than it takes, since
+    what pytest itself writes may go to a file."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (600, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def names(run: Path) -> list[str]:
@@ -103,17 +107,18 @@ def test_equal_snapshots_are_equal_bytes(tmp_path: Path, tokenizer: Path) -> Non
     assert {p.name: p.read_bytes() for p in one.iterdir()} == {p.name: p.read_bytes() for p in other.iterdir()}
 
 
-def test_a_full_disk_leaves_what_was_there(run: Path, tokenizer: Path, little_room: None) -> None:
+def test_a_full_disk_leaves_what_was_there(run: Path, tokenizer: Path) -> None:
     before = names(run)
-    with pytest.raises(UserError, match=r"cannot save the checkpoint .*step-00000004: File too large; the earlier"):
+    sentence = r"cannot save the checkpoint .*step-00000004: File too large; the earlier"
+    with little_room(), pytest.raises(UserError, match=sentence):
         checkpoints.write(run, snapshot(4), tokenizer)
     assert names(run) == before
     assert checkpoints.newest_good(run) == run / checkpoints.CHECKPOINTS / "step-00000003"
 
 
-def test_old_ones_go_only_when_a_new_one_is_complete(run: Path, tokenizer: Path, little_room: None) -> None:
+def test_old_ones_go_only_when_a_new_one_is_complete(run: Path, tokenizer: Path) -> None:
     saver = Saver(run, tokenizer, 1, background=False)
-    with pytest.raises(UserError, match="cannot save"):
+    with little_room(), pytest.raises(UserError, match="cannot save"):
         saver.save(snapshot(4))
     assert names(run) == ["step-00000001", "step-00000002", "step-00000003"]
 
