@@ -1,9 +1,13 @@
 """What many tests share: where the real material lies, when it is there."""
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from webtext import logs
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -15,3 +19,15 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real material at {folder}; set WEBTEXT_DATA to run this test")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """Some tests call a command in this process, which sends its log to a stream of theirs: not for the next one."""
+    yield
+    root = logging.getLogger()
+    root.setLevel(logging.WARNING)
+    logging.getLogger("webtext").setLevel(logging.NOTSET)
+    for handler in root.handlers[:]:
+        if isinstance(handler.formatter, logs.TextFormatter | logs.JsonFormatter):
+            root.removeHandler(handler)
