@@ -15,7 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import minhash, parquet, schemas, tables
+from pipeline import minhash, schemas, tables
+from webtext import parquet
 
 VOCABULARY = 50_000
 PERMUTATIONS = 128

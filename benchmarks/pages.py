@@ -28,10 +28,10 @@ import pyarrow.parquet as pq
 from fastwarc import ArchiveIterator
 
 from benchmarks.memory import peak_of
-from pipeline import parquet, schemas, tables, urls
+from pipeline import schemas, tables, urls
 from pipeline.fetch.captures import rows_table
 from pipeline.fetch.scan import scan
-from webtext import storage
+from webtext import parquet, storage
 
 MEGABYTE = 1_000_000
 MAX_BYTES = 10 * 1024 * 1024

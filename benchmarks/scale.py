@@ -18,10 +18,10 @@ import pyarrow as pa
 
 from benchmarks import generate, harvest
 from benchmarks.memory import peak_of
-from pipeline import parquet, schemas
+from pipeline import schemas
 from pipeline.config import CorpusConfig
 from pipeline.ledger import Stage
-from webtext import settings, storage
+from webtext import parquet, settings, storage
 from webtext.stages import StageRun
 from webtext.storage import FileRecord
 

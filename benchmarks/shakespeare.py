@@ -25,7 +25,7 @@ import pyarrow as pa
 import torch
 
 from benchmarks.extraction import world_folder
-from pipeline import parquet
+from webtext import parquet
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 VOCABULARY = 512

@@ -7,12 +7,10 @@ import posixpath
 import re
 from collections.abc import Iterator, Sequence
 
-import fsspec.core
 import pyarrow as pa
 import pyarrow.parquet as pq
-from fsspec.implementations.local import LocalFileSystem
 
-from webtext import stages, storage
+from webtext import parquet, stages, storage
 from webtext.errors import UserError
 from webtext.storage import FileRecord
 
@@ -76,20 +74,13 @@ def _split_of(path: str) -> str:
 
 @contextlib.contextmanager
 def opened(path: str) -> Iterator[pq.ParquetFile]:
-    """Open a Parquet file that has the columns id and text.
-
-    Local files are opened by Arrow itself: its threads may let go of a file while the process ends, when a file of
-    Python's can no longer be closed. Raises UserError for what is no such file.
-    """
-    filesystem, location = fsspec.core.url_to_fs(path)
-    local = isinstance(filesystem, LocalFileSystem)
+    """Open a Parquet file that has the columns id and text. Raises UserError for what is no such file."""
     try:
-        with pa.OSFile(location) if local else filesystem.open(location, "rb") as file:
-            parquet = pq.ParquetFile(file)
-            missing = {"id", "text"}.difference(parquet.schema_arrow.names)
+        with parquet.opened(path) as file:
+            missing = {"id", "text"}.difference(file.schema_arrow.names)
             if missing:
                 raise UserError(f"{path} has no column {min(missing)}; a corpus needs id and text.")
-            yield parquet
+            yield file
     except (pa.ArrowInvalid, OSError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"cannot read {path}: {reason}; write it again as Parquet.") from error

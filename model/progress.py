@@ -2,15 +2,13 @@
 
 import contextlib
 import logging
-import time
 from collections.abc import Callable, Iterator
 
 import rich.console
 import rich.progress
 
 from webtext import logs
-
-SECONDS_BETWEEN_LINES = 30
+from webtext.pace import Pace
 
 Advance = Callable[[int], None]
 
@@ -43,24 +41,17 @@ def _bar(stage: str, total: int) -> Iterator[Advance]:
 
 @contextlib.contextmanager
 def _lines(stage: str, total: int) -> Iterator[Advance]:
-    began = told = time.monotonic()
-    finished = 0
+    pace = Pace(total)
 
     def advance(done: int) -> None:
-        nonlocal told, finished
-        finished += done
-        now = time.monotonic()
-        if now - told >= SECONDS_BETWEEN_LINES:
-            told = now
-            rate = max(finished / (now - began), 1.0)
-            left = max(0.0, total - finished) / rate / 60
+        if pace.advance(done):
             log.info(
                 "%-11s%s of %s MB, %.1f MB/s, about %.0f minutes left",
                 stage,
-                f"{finished / 1e6:,.0f}",
+                f"{pace.done / 1e6:,.0f}",
                 f"{total / 1e6:,.0f}",
-                rate / 1e6,
-                left,
+                pace.rate / 1e6,
+                pace.minutes_left,
             )
 
     yield advance

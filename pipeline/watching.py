@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import time
 from collections.abc import Iterator
 
 import rich.console
@@ -10,8 +9,7 @@ import rich.progress
 
 from pipeline import progress as events
 from webtext import logs
-
-SECONDS_BETWEEN_LINES = 30
+from webtext.pace import Pace
 
 log = logging.getLogger("webtext")
 
@@ -52,32 +50,19 @@ def _bar(stage: str, total: int, what: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _lines(stage: str, total: int, what: str) -> Iterator[None]:
-    pace = _Pace(total)
+    pace = Pace(total)
 
     def show(which: str, done: int) -> None:
         if which == stage and pace.advance(done):
-            log.info("%-11s%s", stage, pace.sentence(what))
+            log.info(
+                "%-11s%s of %s %s, %.0f/s, about %.0f minutes left",
+                stage,
+                f"{pace.done:,}",
+                f"{total:,}",
+                what,
+                pace.rate,
+                pace.minutes_left,
+            )
 
     with events.listening(show):
         yield
-
-
-class _Pace:
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._done = 0
-        self._began = self._told = time.monotonic()
-
-    def advance(self, done: int) -> bool:
-        """Count; True when it is time for a line."""
-        self._done += done
-        due = time.monotonic() - self._told >= SECONDS_BETWEEN_LINES
-        if due:
-            self._told = time.monotonic()
-        return due
-
-    def sentence(self, what: str) -> str:
-        seconds = max(time.monotonic() - self._began, 1e-9)
-        rate = self._done / seconds
-        left = (self._total - self._done) / rate if rate else 0
-        return f"{self._done:,} of {self._total:,} {what}, {rate:.0f}/s, about {left / 60:.0f} minutes left"

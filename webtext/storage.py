@@ -99,7 +99,7 @@ def list_files(folder: str, pattern: str) -> list[str]:
 
 def is_local(path: str) -> bool:
     """Whether a path is on this machine's file system, where files can grow."""
-    return isinstance(fsspec.core.url_to_fs(path)[0], LocalFileSystem)
+    return "://" not in path or isinstance(fsspec.core.url_to_fs(path)[0], LocalFileSystem)
 
 
 def size(path: str) -> int:

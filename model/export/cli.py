@@ -5,12 +5,12 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from webtext.errors import UserError
+from webtext import arguments
 
 EXAMPLES = """\
 examples:
-  webtext export --checkpoint runs/sample/train --output HF
-  webtext export --checkpoint runs/sample/train/checkpoints/step-00000100 --output HF --dtype bf16
+  webtext export --checkpoint runs/sample-train --output HF
+  webtext export --checkpoint runs/sample-train/checkpoints/step-00000100 --output HF --dtype bf16
 
 A Hugging Face folder as --checkpoint is read like any other. The card says what the run measured, and nothing else:
 read and complete it before you publish it.
@@ -33,8 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace, extra: Sequence[str]) -> int:
     """Write the folder."""
-    if extra:
-        raise UserError(f"webtext export has no option {extra[0]}; webtext export --help lists all.")
+    arguments.refuse("export", extra)
     from model.export.folder import export
 
     folder = export(given.checkpoint, given.output, dtype=given.dtype, name=given.name, license_name=given.license)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webtext import storage
+from webtext import arguments, storage
 from webtext.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 examples:
-  webtext sample --checkpoint runs/sample/train --prompt "The old house" --max-tokens 100
+  webtext sample --checkpoint runs/sample-train --prompt "The old house" --max-tokens 100
   webtext sample --checkpoint HF --prompt "TL;DR:" --temperature 0 --stop . --stop $'\\n'
   webtext sample --checkpoint HF --prompt-file story.txt --top-k 0 --top-p 0.9 --seed 1 --count 3
   webtext sample --checkpoint HF --interactive
@@ -96,8 +96,7 @@ def run(given: argparse.Namespace, extra: Sequence[str]) -> int:
 
 
 def _check(given: argparse.Namespace, extra: Sequence[str]) -> None:
-    if extra:
-        raise UserError(f"webtext sample has no option {extra[0]}; webtext sample --help lists all.")
+    arguments.refuse("sample", extra)
     for name in ("max_tokens", "count", "batch"):
         if getattr(given, name) < 1:
             raise UserError(f"--{name.replace('_', '-')} {getattr(given, name)}: give a number of at least 1.")

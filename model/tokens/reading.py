@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
-import fsspec.core
 import numpy as np
 import numpy.typing as npt
-from fsspec.implementations.local import LocalFileSystem
 
 from webtext import storage
 from webtext.errors import UserError
@@ -97,7 +95,7 @@ def open_tokens(folder: str | Path, split: str, *, verify: bool) -> TokenFiles:
     Raises UserError, naming the file, where one is absent or not what the manifest says. A split that the corpus does
     not have is empty.
     """
-    if not isinstance(fsspec.core.url_to_fs(str(folder))[0], LocalFileSystem):
+    if not storage.is_local(str(folder)):
         raise UserError(
             f"{folder} is not on a local disk, where tokens must lie to be mapped into memory; copy it there."
         )

@@ -83,10 +83,7 @@ def _work_together(given: argparse.Namespace, unknown: Sequence[str], rank: Rank
 
 
 def _config(given: argparse.Namespace, unknown: Sequence[str]) -> TrainConfig:
-    if unknown:
-        raise UserError(
-            f"webtext {given.command} knows no {unknown[0]}; keys of the config are given with --set key=value."
-        )
+    arguments.refuse(given.command, unknown)
     config = settings.load(TrainConfig, given.config, given.overrides)
     if given.command == "finetune" and config.init_from is None:
         raise UserError("webtext finetune needs init_from: a checkpoint, a training run or a Hugging Face folder.")

@@ -15,8 +15,8 @@ import rich.progress
 from model.training.metrics import Row
 from model.training.planning import duration
 from webtext import logs
+from webtext.pace import SECONDS_BETWEEN_LINES
 
-SECONDS_BETWEEN_LINES = 30
 CURVE_WIDTH = 16
 LEVELS = "▁▂▃▄▅▆▇█"
 

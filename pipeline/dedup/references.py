@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline import layout, minhash, parquet, schemas
+from pipeline import layout, minhash, schemas
 from pipeline.dedup.sources import REFERENCES
 from pipeline.ledger import Stage
-from webtext import storage
+from webtext import parquet, storage
 from webtext.errors import UserError
 
 COLUMNS = pa.schema([("id", pa.string()), ("text", pa.string()), ("url", pa.string())])
@@ -77,17 +77,20 @@ def read(path: str) -> Iterator[tuple[pa.Table, int]]:
 
     Raises UserError for a Parquet file without a column `text`.
     """
-    with fsspec.open(path, "rb", compression=None if path.endswith(".parquet") else "infer") as file:
-        yield from _read_parquet(path, file) if path.endswith(".parquet") else _read_lines(path, file)
+    if path.endswith(".parquet"):
+        with parquet.opened(path) as columns:
+            yield from _read_parquet(path, columns)
+        return
+    with fsspec.open(path, "rb", compression="infer") as lines:
+        yield from _read_lines(path, lines)
 
 
-def _read_parquet(path: str, file: BinaryIO) -> Iterator[tuple[pa.Table, int]]:
-    parquet = pq.ParquetFile(file)
-    names = set(parquet.schema_arrow.names)
+def _read_parquet(path: str, file: pq.ParquetFile) -> Iterator[tuple[pa.Table, int]]:
+    names = set(file.schema_arrow.names)
     if "text" not in names:
         raise UserError(f"dedup.references: {path} has no column 'text' (it has {', '.join(sorted(names))}).")
     row = 0
-    for batch in parquet.iter_batches(ROWS_AT_ONCE, columns=sorted(names & {"id", "text", "url"})):
+    for batch in file.iter_batches(ROWS_AT_ONCE, columns=sorted(names & {"id", "text", "url"})):
         yield _table(path, row, batch.to_pylist())
         row += batch.num_rows
 

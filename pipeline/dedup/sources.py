@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline import layout, minhash, parquet, schemas
+from pipeline import layout, minhash, schemas
 from pipeline.ledger import Stage
-from webtext import storage
+from webtext import parquet, storage
 from webtext.errors import UserError
 
 Ordinals: TypeAlias = npt.NDArray[np.int64]

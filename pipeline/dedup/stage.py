@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from apache_beam.pvalue import AsIter, AsSingleton, TaggedOutput
 
-from pipeline import parquet, schemas, tables
+from pipeline import schemas, tables
 from pipeline.dedup import banding, clusters, sources
 from pipeline.dedup.components import Components
 from pipeline.dedup.keepers import Cause
@@ -22,7 +22,7 @@ from pipeline.dedup.messages import EDGES, NAMED, PAIRS, TWINS, by_part, opened,
 from pipeline.dedup.sources import Keep, Ordinals, Part
 from pipeline.dedup.steps import Count, Message, Steps
 from pipeline.ledger import Reason, Stage
-from webtext import storage
+from webtext import parquet, storage
 from webtext.stages import Results
 
 PARTS_PER_RANGE = 16

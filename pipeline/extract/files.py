@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from pipeline import layout, parquet
+from pipeline import layout
 from pipeline.commits import Commit, read_commit, write_commit
 from pipeline.extract.partition import (
     OpenPartition,
@@ -11,7 +11,7 @@ from pipeline.extract.partition import (
     ledger_table,
     signatures_table,
 )
-from webtext import storage
+from webtext import parquet, storage
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,10 +5,8 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future
 from typing import NamedTuple
 
-import fsspec.core
-from fsspec.implementations.local import LocalFileSystem
-
 from pipeline.records import RecordReader
+from webtext import storage
 from webtext.errors import UserError
 
 READ_AHEAD = 16
@@ -33,7 +31,7 @@ def read_records(
     """
     ahead: collections.deque[tuple[Whereabouts, Future[bytes]]] = collections.deque()
     for place in places:
-        if _is_local(place.path):
+        if storage.is_local(place.path):
             yield place, _read(reader, place)
             continue
         ahead.append((place, threads.submit(_read, reader, place)))
@@ -42,10 +40,6 @@ def read_records(
             yield oldest, record.result()
     for place, record in ahead:
         yield place, record.result()
-
-
-def _is_local(path: str) -> bool:
-    return "://" not in path or isinstance(fsspec.core.url_to_fs(path)[0], LocalFileSystem)
 
 
 def _read(reader: RecordReader, place: Whereabouts) -> bytes:

@@ -19,11 +19,11 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import parquet, progress, tables
+from pipeline import progress, tables
 from pipeline.fetch.captures import CAPTURES, Capture, Damage, captures_table
 from pipeline.fetch.scan import scan
 from pipeline.ledger import Stage
-from webtext import storage
+from webtext import parquet, storage
 from webtext.errors import UserError
 from webtext.storage import FileRecord
 

@@ -8,14 +8,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import layout, parquet, schemas
+from pipeline import layout, schemas
 from pipeline.fetch.archives import Answer, Chooser, Link, Request
 from pipeline.fetch.captures import Capture, captures_of, rows_of, rows_table
 from pipeline.ledger import FETCHED, Ending, Outcome, Reason, failed
 from pipeline.records import RecordReader
 from pipeline.tables import require_schema, sorted_by
 from pipeline.warc import unpack_record
-from webtext import storage
+from webtext import parquet, storage
 
 SOURCE = "warc"
 _FAILED = Outcome.FAILED.value

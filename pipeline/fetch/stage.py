@@ -20,7 +20,7 @@ import pyarrow as pa
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from pipeline import layout, parquet, results, schemas, tables
+from pipeline import layout, results, schemas, tables
 from pipeline.fetch import index
 from pipeline.fetch.archives import MAX_HOPS, Chooser, Refuse, refuse_wikipedia
 from pipeline.fetch.captures import CAPTURES, Damage
@@ -28,7 +28,7 @@ from pipeline.fetch.catalogue import Catalogue, IdSet, look_up, make_catalogue
 from pipeline.fetch.index import REQUESTS
 from pipeline.records import RecordReader
 from pipeline.sandbox import cores
-from webtext import storage
+from webtext import parquet, storage
 from webtext.stages import Results
 from webtext.storage import FileRecord
 

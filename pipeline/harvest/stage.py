@@ -7,14 +7,14 @@ from typing import Any
 
 import apache_beam as beam
 
-from pipeline import layout, parquet, tables
+from pipeline import layout, tables
 from pipeline.harvest import tallies
 from pipeline.harvest.blocklists import AddressJudge, BlockLists
 from pipeline.harvest.merging import MergedLinks, merge_posts
 from pipeline.harvest.posts import BATCH_ROWS, POSTS, InputFile, read_posts
 from pipeline.harvest.rules import Rules
 from pipeline.harvest.tallies import Tally
-from webtext import storage
+from webtext import parquet, storage
 from webtext.stages import Results
 from webtext.storage import FileRecord
 

@@ -20,6 +20,7 @@ from pipeline.publish import differences, reading, run_view, samples
 from pipeline.publish.samples import LinkView, Pair, Wish
 from pipeline.publish.wording import clean
 from webtext import storage
+from webtext.arguments import refuse
 from webtext.errors import UserError
 
 EXCERPT = 700
@@ -111,8 +112,7 @@ def run(given: argparse.Namespace, extra: Sequence[str] = ()) -> int:
 
     Raises UserError for a run, reason, stage or id that does not exist.
     """
-    if extra:
-        raise UserError(f"webtext inspect knows no {extra[0]}; `webtext inspect --help` lists what it knows.")
+    refuse("inspect", extra)
     where = run_view.existing(arguments.run_of(given))
     _require("--reason", given.reason, Reason)
     _require("--stage", given.stage, Stage)

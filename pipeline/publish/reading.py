@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import parquet, tables
-from webtext import storage
+from pipeline import tables
+from webtext import parquet, storage
 
 FIRST_ID = "0" * tables.ID_PREFIX_DIGITS
 LAST_ID = "g"

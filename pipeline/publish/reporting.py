@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pipeline import arguments
 from pipeline.publish import report, run_view
-from webtext.errors import UserError
+from webtext.arguments import refuse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,8 +22,7 @@ def run(given: argparse.Namespace, extra: Sequence[str] = ()) -> int:
 
     Raises UserError when no run is there.
     """
-    if extra:
-        raise UserError(f"webtext report knows no {extra[0]}; `webtext report --help` lists what it knows.")
+    refuse("report", extra)
     where = run_view.existing(arguments.run_of(given))
     sys.stdout.write(report.rebuild_report(where, given.reference_domains) + "\n")
     return 0

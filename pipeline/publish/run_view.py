@@ -6,11 +6,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import layout, parquet, schemas, tables
+from pipeline import layout, schemas, tables
 from pipeline.ledger import Stage
 from pipeline.publish import placement, reading, settlement
 from pipeline.publish.takedown import Takedown
-from webtext import storage
+from webtext import parquet, storage
 from webtext.errors import UserError
 
 PAGE_INDEX = f"{Stage.PAGES}/{layout.PAGE_INDEX}"

@@ -6,8 +6,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from pipeline import parquet
-from webtext import storage
+from webtext import parquet, storage
 from webtext.storage import FileRecord
 
 

@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import layout, parquet, schemas, tables
+from pipeline import layout, schemas, tables
 from pipeline.ledger import Stage
 from pipeline.publish import placement, reading, run_view, settlement
 from pipeline.publish.shard_file import write_sorted
 from pipeline.publish.takedown import Takedown
-from webtext import storage
+from webtext import parquet, storage
 from webtext.stages import Results
 
 

@@ -22,11 +22,16 @@ def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**os.environ, **(changes or {})}
 
 
+def begun(run: Path) -> contextlib.AbstractContextManager["subprocess.Popen[str]"]:
+    """The command on the sample."""
+    return begun_with(*SAMPLE, "--set", f"output={run}")
+
+
 @contextlib.contextmanager
-def begun(run: Path) -> Iterator["subprocess.Popen[str]"]:
-    """The command on the sample, in a process group of its own as a shell would start it."""
+def begun_with(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    """The command, in a process group of its own as a shell would start it."""
     process = subprocess.Popen(
-        [WEBTEXT, *SAMPLE, "--set", f"output={run}"],
+        [WEBTEXT, *arguments],
         cwd=CHECKOUT,
         env=environment(),
         stdout=subprocess.PIPE,

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,8 +12,7 @@ import pytest
 
 from pipeline import urls
 from pipeline.fetch.live.files import JOURNAL
-from tests.conftest import CHECKOUT
-from tests.integration.conftest import WEBTEXT, Webtext, environment
+from tests.integration.conftest import Webtext, begun_with
 from tests.integration.rows import rows
 from tests.integration.shards import shards
 from tests.pipeline.fetch.archive_bytes import http, members, warc
@@ -99,18 +97,6 @@ def test_links_that_no_archive_has_are_fetched(tmp_path: Path, web: Web, webtext
     assert len(web.hits) == asked
 
 
-def begun(run: Run) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [WEBTEXT, *run.arguments],
-        cwd=CHECKOUT,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
 def wait_for_hits(web: Web, hits: int) -> None:
     deadline = time.monotonic() + 60
     while len(web.hits) < hits:
@@ -134,14 +120,10 @@ def test_a_run_that_was_stopped_asks_for_nothing_again(
     web.behaviour = slowly
     addresses = [web.url(f"/{number}", f"127.3.1.{number % 4 + 1}") for number in range(200)]
     run = Run(tmp_path, web, addresses)
-    process = begun(run)
-    try:
+    with begun_with(*run.arguments) as process:
         wait_for_hits(web, 60)
         os.killpg(process.pid, how)
         _, errors = process.communicate(timeout=20)
-    finally:
-        process.kill()
-        process.communicate()
     assert process.returncode != 0
     assert "Traceback" not in errors
     before, asked = told(run), len(web.hits)

@@ -9,8 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import parquet
-from webtext import storage
+from webtext import parquet, storage
 from webtext.errors import UserError
 
 TABLE = pa.table({"id": [f"{i:032x}" for i in range(10_000)], "n": range(10_000)})

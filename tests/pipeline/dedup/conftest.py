@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline import minhash, parquet, schemas, tables
+from pipeline import minhash, schemas, tables
 from pipeline.dedup.stage import FindDuplicates
-from webtext import storage
+from webtext import parquet, storage
 from webtext.stages import Results
 
 Text = str | tuple[str, Mapping[str, Any]]

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pytest
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
-from pipeline import parquet, progress, schemas, tables
+from pipeline import progress, schemas, tables
 from pipeline.commits import Commit, commit_name
 from pipeline.extract.files import PartitionFiles
 from pipeline.extract.rules import ExtractRules
@@ -26,7 +26,7 @@ from pipeline.extract.stage import ExtractDocuments, Task
 from pipeline.extract.task import Page, ReadPage
 from pipeline.ledger import Reason
 from pipeline.sandbox import Done, Limits, Sandbox
-from webtext import storage
+from webtext import parquet, storage
 
 CHECKOUT = Path(__file__).parent.parent.parent.parent
 sys.path.append(str(CHECKOUT))  # children look for the tests' tasks where their parent does

@@ -9,12 +9,12 @@ import pyarrow as pa
 import pytest
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
-from pipeline import parquet, results, schemas, tables, urls
+from pipeline import results, schemas, tables, urls
 from pipeline.fetch.archives import Refuse
 from pipeline.fetch.stage import FindPages, Places, summed_up, wikipedia_alone
 from pipeline.results import WriteResults
 from tests.pipeline.fetch.archive_bytes import MEGABYTE, id_of
-from webtext import storage
+from webtext import parquet, storage
 from webtext.stages import Results
 from webtext.storage import FileRecord
 

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipeline import parquet, schemas, urls
+from pipeline import schemas, urls
 from pipeline.fetch import catalogue
 from pipeline.fetch.archives import MAX_HOPS, Refuse
 from pipeline.ledger import Ending, Reason, dropped
@@ -20,7 +20,7 @@ from pipeline.records import RecordReader
 from pipeline.warc import HttpResponse, read_response
 from tests.pipeline.fetch.archive_bytes import MEGABYTE, http, id_of, members, warc
 from tests.pipeline.fetch.conftest import FetchRun, index_files
-from webtext import storage
+from webtext import parquet, storage
 
 DAY = 86_400
 

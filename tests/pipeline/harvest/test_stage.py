@@ -15,10 +15,11 @@ import pyarrow as pa
 import pytest
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
-from pipeline import parquet, schemas, tables, urls
+from pipeline import schemas, tables, urls
 from pipeline.harvest.blocklists import BlockLists, block_lists
 from pipeline.harvest.rules import Rules
 from pipeline.harvest.stage import Harvested, HarvestLinks, summed_up
+from webtext import parquet
 from webtext.storage import FileRecord
 
 

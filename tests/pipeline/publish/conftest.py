@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline import parquet, schemas, tables, urls
+from pipeline import schemas, tables, urls
 from pipeline.ledger import Outcome, Reason, Stage
 from pipeline.publish import release, run_view, stage
 from pipeline.publish.takedown import Takedown
 from pipeline.results import added_up
-from webtext import storage
+from webtext import parquet, storage
 
 PERMUTATIONS = 32
 HOSTILE = """<script>alert("x")</script> & 'quotes' "><img src=http://evil.example/x.png onerror=alert(1)>"""

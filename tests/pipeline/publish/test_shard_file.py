@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import parquet
 from pipeline.publish.shard_file import write_sorted
+from webtext import parquet
 
 SCHEMA = pa.schema([pa.field("id", pa.string(), nullable=False), pa.field("score", pa.int64())])
 

@@ -12,10 +12,11 @@ import pytest
 from apache_beam.testing import test_pipeline
 from apache_beam.testing.util import assert_that
 
-from pipeline import parquet, schemas, urls
+from pipeline import schemas, urls
 from pipeline.ledger import Outcome, Reason, Stage
 from pipeline.publish import placement, stage, takedown
 from pipeline.publish.books import BooksDoNotBalanceError
+from webtext import parquet
 from webtext.stages import Results
 
 Make = Callable[..., Path]

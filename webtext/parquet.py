@@ -8,7 +8,6 @@ from typing import Any
 import fsspec.core
 import pyarrow as pa
 import pyarrow.parquet as pq
-from fsspec.implementations.local import LocalFileSystem
 
 from webtext import storage
 from webtext.storage import FileRecord
@@ -64,8 +63,7 @@ def opened(path: str) -> Iterator[pq.ParquetFile]:
     which aborts a process that is just ending: local files are opened by Arrow itself.
     """
     filesystem, location = fsspec.core.url_to_fs(path)
-    local = isinstance(filesystem, LocalFileSystem)
-    with pa.OSFile(location) if local else filesystem.open(location, "rb") as file:
+    with pa.OSFile(location) if storage.is_local(path) else filesystem.open(location, "rb") as file:
         yield pq.ParquetFile(file)
 
 
