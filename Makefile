@@ -12,6 +12,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+AIRFLOW := .venv-airflow
 UV     := UV_FIND_LINKS="$${PIP_FIND_LINKS:-}" $(BIN)/uv
 
 CONFIG     ?=
@@ -58,6 +59,11 @@ $(VENV)/.development: $(VENV)/.corpus $(VENV)/.model requirements/development.tx
 	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --no-deps -r requirements/development.txt
 	@touch $@
 
+$(AIRFLOW)/.airflow: $(BIN)/uv requirements/airflow.txt
+	$(UV) venv --quiet --allow-existing --python $(BIN)/python $(AIRFLOW)
+	$(UV) pip install --quiet --compile-bytecode --python $(AIRFLOW)/bin/python --no-deps -r requirements/airflow.txt
+	@touch $@
+
 .PHONY: corpus
 corpus: $(VENV)/.corpus ## links to release; CONFIG= OUT= RUNNER= ARGS= pass through
 	@$(BIN)/webtext corpus --config $(CORPUS_CONFIG) $(OVERRIDES)
@@ -92,6 +98,10 @@ sample: $(VENV)/.model ## text from a model; CHECKPOINT= ARGS='--prompt "The tow
 export: $(VENV)/.model ## a folder that Hugging Face loads; CHECKPOINT= OUT= ARGS=
 	@$(BIN)/webtext export --checkpoint $(CHECKPOINT) --output $(or $(OUT),runs/sample-gpt2) $(ARGS)
 
+.PHONY: doctor
+doctor: $(VENV)/.corpus ## what would go wrong, before it does; CONFIG= OUT= RUNNER= ARGS=
+	@$(BIN)/webtext doctor --config $(CORPUS_CONFIG) $(OVERRIDES)
+
 .PHONY: report
 report: $(VENV)/.corpus ## write a run's report.html anew
 	@$(BIN)/webtext report --config $(CORPUS_CONFIG) $(OVERRIDES)
@@ -112,13 +122,15 @@ check: $(VENV)/.development ## ruff, mypy, freshness of the locks
 	@$(MAKE) --no-print-directory lock && git diff --exit-code --stat -- requirements || \
 		{ echo "the locks do not fit pyproject.toml: run make lock and commit requirements/" >&2; exit 1; }
 
-COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate pyproject.toml
+COMPILE_ALONE = $(UV) pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate
+COMPILE       = $(COMPILE_ALONE) pyproject.toml
 
 .PHONY: lock
 lock: $(BIN)/uv ## write requirements/ from pyproject.toml, without host names
 	@$(COMPILE) --extra corpus --extra model --extra test --extra check --output-file requirements/development.txt
 	@$(COMPILE) --extra corpus --constraints requirements/development.txt --output-file requirements/corpus.txt
 	@$(COMPILE) --extra model --constraints requirements/development.txt --output-file requirements/model.txt
+	@$(COMPILE_ALONE) requirements/airflow.in --output-file requirements/airflow.txt
 
 .PHONY: test-gpu
 test-gpu: $(VENV)/.development ## correctness and speed on the GPU at hand

@@ -37,6 +37,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "corpus": Command("pipeline.cli", "corpus", "build a corpus: from Reddit dumps and page archives to a release"),
     "dumps": Command("pipeline.harvest.inventory", "corpus", "which monthly dumps are needed, at hand and sound"),
+    "doctor": Command("pipeline.doctor.cli", "corpus", "say what would go wrong, before it does"),
     "train": Command("model.training.cli", "model", "train a GPT-2 on tokens, or go on with a run"),
     "finetune": Command("model.training.cli", "model", "train a GPT-2 from given weights on"),
     "sample": Command("model.sampling.cli", "model", "let a GPT-2 continue a text"),

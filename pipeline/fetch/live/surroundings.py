@@ -32,10 +32,15 @@ def anywhere(_: str) -> Ending | None:
     return None
 
 
+def attainable_files(hard: int) -> int:
+    """How many files a process may have open that asks for as many as the system gives. hard: the system's limit."""
+    return MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+
+
 def allowed_files() -> int:
     """How many files and connections this process may have open, after asking the system for as many as it gives."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+    wanted = attainable_files(hard)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return wanted
     try:

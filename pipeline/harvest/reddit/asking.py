@@ -4,7 +4,7 @@ import dataclasses
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import praw
@@ -58,13 +58,14 @@ class Asker:
 
     reddit: praw.Reddit
     clock: Clock
+    waits: Sequence[float] = WAITS
 
     def listing(self, path: str, parameters: Mapping[str, str | int]) -> Page:
         """A part of a listing.
 
         Raises RefusedError, UnavailableError, and UserError for what the user can mend.
         """
-        for wait in (*WAITS, None):
+        for wait in (*self.waits, None):
             try:
                 return _page(self.reddit.request(method="GET", path=path, params=dict(parameters)))
             except (PrawcoreException, PRAWException, *_SURPRISES) as error:

@@ -1,0 +1,1 @@
+"""`webtext doctor`: what would go wrong, before it does."""
