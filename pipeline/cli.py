@@ -8,12 +8,14 @@ import types
 from collections.abc import Sequence
 
 from pipeline import arguments, children
+from pipeline.ledger import Stage
 
 EXAMPLES = """\
 examples:
   webtext corpus --config configs/corpus/sample.yaml
   webtext corpus --config configs/corpus/webtext.yaml --set output=runs/2011 --set 'harvest.dumps=["RS_2011-*.zst"]'
   webtext corpus --config my.yaml --dry-run
+  webtext corpus --config my.yaml --until pages
 
 The same command again goes on where the last one ended; finished stages whose inputs and config are unchanged are kept.
 Options that webtext does not know are given to Beam. Every config key: pipeline/config.py.
@@ -28,24 +30,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.epilog = EXAMPLES
     arguments.add_config(parser)
+    parser.add_argument(
+        "--until",
+        choices=[stage.value for stage in Stage],
+        default=Stage.CORPUS.value,
+        metavar="STAGE",
+        help=f"the last stage to do: {', '.join(Stage)} (%(default)s)",
+    )
     parser.add_argument("--dry-run", action="store_true", help="print what would be done, and write nothing")
 
 
 def run(given: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
     """Build the corpus, or tell what would be built."""
-    config = arguments.config_of(given)
+    config, until = arguments.config_of(given), Stage(given.until)
     if beam_arguments:
         _check(beam_arguments)
     if given.dry_run:
-        sys.stdout.writelines(f"{line}\n" for line in _stages().plan(config))
+        sys.stdout.writelines(f"{line}\n" for line in _stages().plan(config, until))
         return 0
     with children.ready(config):
-        release = _stages().build(config, beam_arguments)
-    sys.stdout.write(f"{release}\n")
+        folder = _stages().build(config, beam_arguments, until)
+    sys.stdout.write(f"{folder}\n")
+    if until is not Stage.CORPUS:
+        return 0
     log.info(
         "%-11sopen %s/report.html; look at single links with: webtext inspect %s",
         "next",
-        release,
+        folder,
         config.output,
     )
     return 0

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import apache_beam as beam
@@ -65,18 +65,18 @@ Work = Callable[[], Results]
 log = logging.getLogger("webtext")
 
 
-def build(config: CorpusConfig, beam_arguments: Sequence[str] = ()) -> str:
-    """Make the corpus that a config describes, or finish the one that was begun; returns the release's folder.
+def build(config: CorpusConfig, beam_arguments: Sequence[str] = (), until: Stage = Stage.CORPUS) -> str:
+    """Make the corpus that a config describes, or finish the one that was begun; returns the last stage's folder.
 
-    beam_arguments: options of the command line for Beam.
+    beam_arguments: options of the command line for Beam. until: the last stage to do; by default the release.
     Raises UserError for what the user can mend, BooksDoNotBalanceError where links were lost or counted twice.
     """
     with locks.only_one(config.output):
-        _all_stages(Run(config, beam_arguments))
-    return storage.join(config.output, Stage.CORPUS)
+        _perform_all(Run(config, beam_arguments), until)
+    return storage.join(config.output, until)
 
 
-def plan(config: CorpusConfig) -> list[str]:
+def plan(config: CorpusConfig, until: Stage = Stage.CORPUS) -> list[str]:
     """What `build` would do, a line a stage; nothing is written."""
     run = Run(config, dry=True)
     lines = [f"output      {config.output}", f"runner      {config.runner.name}"]
@@ -84,11 +84,12 @@ def plan(config: CorpusConfig) -> list[str]:
         lines.append("reddit      would be asked for new posts, which join the dumps")
     unfinished = None
     try:
-        _all_stages(run)
+        _perform_all(run, until)
     except _WouldRun as first:
         unfinished = first.stage
-    for stage in Stage:
-        if unfinished is None or list(Stage).index(stage) < list(Stage).index(unfinished):
+    order = list(Stage)
+    for stage in order[: order.index(until) + 1]:
+        if unfinished is None or order.index(stage) < order.index(unfinished):
             lines.append(f"{stage:<12}is finished and unchanged: kept as it is")
         elif stage is unfinished:
             files = run.examined
@@ -99,15 +100,27 @@ def plan(config: CorpusConfig) -> list[str]:
     return lines
 
 
-def _all_stages(run: "Run") -> None:
+def _perform_all(run: "Run", until: Stage) -> None:
+    for stage in _one_after_another(run):
+        if stage is until:
+            return
+
+
+def _one_after_another(run: "Run") -> Iterator[Stage]:
+    """Each stage as soon as it is finished."""
     run.check_inputs()
     run.ask_reddit()
     links = run.find_links()
+    yield Stage.LINKS
     pages = run.find_pages(links)
+    yield Stage.PAGES
     documents = run.extract_documents(links, pages)
+    yield Stage.DOCUMENTS
     duplicates = run.find_duplicates(links, documents)
+    yield Stage.DUPLICATES
     run.publish(links, pages, documents, duplicates)
     run.release_is_there()
+    yield Stage.CORPUS
 
 
 class _WouldRun(Exception):  # noqa: N818 - it is no error: it ends the plan

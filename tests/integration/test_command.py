@@ -101,6 +101,27 @@ def test_a_changed_config_redoes_what_depends_on_it_and_nothing_else(
     assert shards(run) != shards(sample_run)
 
 
+def test_a_run_may_end_after_a_stage_and_go_on_later(tmp_path: Path, webtext: Webtext, sample_run: Path) -> None:
+    run = tmp_path / "run"
+    first = webtext(*SAMPLE, "--set", f"output={run}", "--until", "pages")
+    assert first.returncode == 0, first.stderr
+    assert first.stdout == f"{run}/pages\n"
+    finished = {stage: (run / stage / "_SUCCESS").stat().st_mtime_ns for stage in ("links", "pages")}
+    assert {path.parent.name for path in run.glob("*/_SUCCESS")} == set(finished)
+
+    planned = webtext(*SAMPLE, "--set", f"output={run}", "--until", "documents", "--dry-run")
+    assert [line.split()[:2] for line in planned.stdout.splitlines()[2:]] == [
+        ["links", "is"],
+        ["pages", "is"],
+        ["documents", "would"],
+    ]
+
+    rest = webtext(*SAMPLE, "--set", f"output={run}")
+    assert rest.returncode == 0, rest.stderr
+    assert {stage: (run / stage / "_SUCCESS").stat().st_mtime_ns for stage in finished} == finished
+    assert shards(run) == shards(sample_run)
+
+
 def test_json_logs_are_one_object_a_line(tmp_path: Path, webtext: Webtext) -> None:
     done = webtext(*SAMPLE, "--set", f"output={tmp_path}/run", "--log-format", "json")
     assert done.returncode == 0, done.stderr
