@@ -4,9 +4,6 @@ import contextlib
 import logging
 from collections.abc import Iterator
 
-import rich.console
-import rich.progress
-
 from pipeline import progress as events
 from webtext import logs
 from webtext.pace import Pace
@@ -26,6 +23,10 @@ def progress(stage: str, total: int, what: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _bar(stage: str, total: int, what: str) -> Iterator[None]:
+    # Importing rich takes a twentieth of a second, which a run that nobody watches saves.
+    import rich.console
+    import rich.progress
+
     bar = rich.progress.Progress(
         rich.progress.TextColumn("{task.description:<10}"),
         rich.progress.BarColumn(),

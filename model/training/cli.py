@@ -55,9 +55,7 @@ def run(given: argparse.Namespace, unknown: Sequence[str]) -> int:
     rank = ranks.from_environment()
     if rank.world == 1:
         return _work(given, _config(given, unknown), rank)
-    from model.training import distributed
-
-    return distributed.leave(_work_together(given, unknown, rank))
+    return _work_together(given, unknown, rank)
 
 
 def _work_together(given: argparse.Namespace, unknown: Sequence[str], rank: Ranks) -> int:

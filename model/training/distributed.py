@@ -4,11 +4,8 @@ With one rank everything here is what one process does anyway.
 """
 
 import contextlib
-import logging
-import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -62,18 +59,6 @@ def wait_for_all(ranks: Ranks) -> None:
     """Go on when every rank has come here."""
     if ranks.world > 1:
         summed(ranks, torch.zeros(1))
-
-
-def leave(code: int) -> NoReturn:
-    """End this process here and now, when all is written and closed.
-
-    FSDP2 keeps the group's threads alive beyond the group. One that lets go of a tensor while the interpreter is being
-    shut down aborts the process, and torchrun takes a finished run for a failed one.
-    """
-    logging.shutdown()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(code)
 
 
 def is_loss_of_a_rank(error: BaseException) -> bool:
