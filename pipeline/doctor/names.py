@@ -23,6 +23,8 @@ from pipeline.fetch.live.resolving import LookUp, is_final
 MOST_NAMES = 200
 LONGEST_SECONDS = 20.0
 """What is not answered by then counts as not answered."""
+ENOUGH_NAMES = 4
+"""Of so many, one should exist."""
 MOST_UNANSWERED = 0.05
 """A larger share that times out spoils the fetch: a twentieth of the links would be lost to the resolver."""
 STOCK = (
@@ -53,8 +55,9 @@ class Answers(NamedTuple):
 
     @property
     def rate(self) -> float:
-        """Answers a second."""
-        return (self.found + self.absent) / max(self.seconds, 1e-9)
+        """Answers a second, once all threads have something to ask."""
+        busy = min(self.asked, RESOLVER_THREADS) / RESOLVER_THREADS
+        return (self.found + self.absent) / max(self.seconds, 1e-9) / busy
 
 
 def made_up() -> list[str]:
@@ -84,12 +87,12 @@ def _beginning(path: str) -> str:
         return ""  # that it cannot be read is said elsewhere
 
 
-def look(names: Sequence[str], invented: Sequence[str], look_up: LookUp, threads: int = RESOLVER_THREADS) -> Answers:
+def look(names: Sequence[str], invented: Sequence[str], look_up: LookUp) -> Answers:
     """Look names up as the fetcher does, on as many threads; then those that cannot exist."""
     start = time.monotonic()
-    answers = _on_threads(names, look_up, threads)
+    answers = _on_threads(names, look_up)
     seconds = time.monotonic() - start
-    lies = _on_threads(invented, look_up, threads)
+    lies = _on_threads(invented, look_up)
     return Answers(
         asked=len(names),
         found=sum(bool(answer) for answer in answers.values()),
@@ -99,7 +102,7 @@ def look(names: Sequence[str], invented: Sequence[str], look_up: LookUp, threads
     )
 
 
-def _on_threads(names: Sequence[str], look_up: LookUp, threads: int) -> dict[str, Sequence[str] | None]:
+def _on_threads(names: Sequence[str], look_up: LookUp) -> dict[str, Sequence[str] | None]:
     """Addresses by name, none for a name that does not exist, None where nothing was said in time.
 
     The threads are not waited for: a look-up cannot be stopped, and may take half a minute.
@@ -117,7 +120,7 @@ def _on_threads(names: Sequence[str], look_up: LookUp, threads: int) -> dict[str
                 return
             answered.put((name, _addresses(name, look_up)))
 
-    for _ in range(min(threads, len(names))):
+    for _ in range(min(RESOLVER_THREADS, len(names))):
         threading.Thread(target=work, daemon=True).start()
     found: dict[str, Sequence[str] | None] = dict.fromkeys(names)
     until = time.monotonic() + LONGEST_SECONDS
@@ -151,6 +154,13 @@ def check(answers: Answers, concurrency: int) -> Iterator[Finding]:
             "names",
             "no name server answers: look at /etc/resolv.conf and at the way to the net, without which every link "
             "ends as dns_error.",
+        )
+        return
+    if not answers.found and answers.asked >= ENOUGH_NAMES:
+        yield problem(
+            "names",
+            f"the resolver knows none of {answers.asked} names: either all links are dead, or this machine has no way "
+            "to the net; look at /etc/resolv.conf.",
         )
         return
     told = f"{answers.asked} names in {answers.seconds:.2f} s, {answers.rate:,.0f} a second"
