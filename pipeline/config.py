@@ -92,6 +92,15 @@ class Fetch(Section):
     """Globs of WARC files at hand; a page is indexed where it lies, not copied."""
     live: bool = False
     """Whether pages that no archive holds are fetched from the web."""
+    fallbacks: tuple[Literal["commoncrawl", "wayback"], ...] = ()
+    """Archives on the web that are asked, in this order, for links that no archive at hand has and that are dead."""
+    commoncrawl_url: str = "https://data.commoncrawl.org/"
+    """Where Common Crawl's files are. Its index server is the host of the same name with `index` for `data`."""
+    commoncrawl_index: tuple[str, ...] = ()
+    """Globs of Parquet files of Common Crawl's columnar index, or of what a query made of them: for many links, they
+    are read in place of asking the index server."""
+    wayback_url: str = "https://web.archive.org/"
+    """Where the Wayback Machine is."""
     contact: str = ""
     """Who answers for the fetcher, an address of the web or of mail: stands in every request; none is made without."""
     max_bytes: Count = 10 * 1024 * 1024
@@ -116,6 +125,20 @@ class Fetch(Section):
             raise ValueError("it must be an address of the web or of mail, such as https://example.org/bot")
         return contact
 
+    @pydantic.field_validator("fallbacks")
+    @classmethod
+    def _each_once(cls, fallbacks: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(fallbacks)) < len(fallbacks):
+            raise ValueError("it names an archive twice; each is asked once")
+        return fallbacks
+
+    @pydantic.field_validator("commoncrawl_url", "wayback_url")
+    @classmethod
+    def _of_the_web(cls, url: str) -> str:
+        if not re.fullmatch(r"https?://[a-zA-Z0-9.:\[\]-]+(/[!-~]*)?", url):
+            raise ValueError(f"{url!r} is no address of the web; write it like https://web.archive.org/")
+        return url.rstrip("/")
+
     @pydantic.field_validator("also_obey")
     @classmethod
     def _names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -136,8 +159,11 @@ class Fetch(Section):
 
     @pydantic.model_validator(mode="after")
     def _nobody_fetches_unnamed(self) -> Self:
-        if self.live and not self.contact:
-            raise ValueError("fetch.live needs fetch.contact: an address at which you can be asked about your requests")
+        for key in ("live", "fallbacks"):
+            if getattr(self, key) and not self.contact:
+                raise ValueError(
+                    f"fetch.{key} needs fetch.contact: an address at which you can be asked about your requests"
+                )
         return self
 
 
@@ -200,12 +226,27 @@ class Publish(Section):
 
 
 class Runner(Section):
-    """What executes the pipeline."""
+    """What executes the pipeline; configs/runners/ has one of each kind."""
 
     name: Literal["direct", "spark", "flink", "dataflow"] = "direct"
     """direct: this process, with child processes for extraction."""
     options: dict[str, str | int | float | bool | list[str] | None] = pydantic.Field(default_factory=dict)
-    """Pipeline options, given to Beam as they are."""
+    """Pipeline options, given to Beam as they are. `spark_master_url` and `flink_master` name a cluster; without one
+    this machine is all. `environment_type` tells in what Python workers run: LOOPBACK, this process's, which is the
+    default on this machine; PROCESS, `webtext-worker` of the same path as here on every machine, which is the default
+    on a cluster; EXTERNAL, worker pools that were started before; DOCKER, an image. With `job_endpoint` a job server is
+    used that runs already."""
+    job_server: str = ""
+    """The jar of Beam's job server for Spark or Flink; empty: the one that `make job-server` built."""
+    memory: Annotated[str, pydantic.Field(pattern="^[0-9]+[kmgKMG]$")] = "2g"
+    """Heap of the job server, which without a cluster is the heap of all of Spark or Flink."""
+    java_options: tuple[str, ...] = ()
+    """Options of the job server's Java; `-Dspark.x.y=z` sets any key of Spark's configuration."""
+    partitions: Annotated[int, pydantic.Field(ge=0)] = 0
+    """Spark: in how many pieces a shuffle's output is cut; what one piece gives at one step is held in the heap. Flink:
+    in how many tasks work is done at a time. 0: by the size of the input."""
+    worker_cores: Annotated[int, pydantic.Field(ge=0)] = 0
+    """Processors that one Python worker of a cluster may use for its child processes; 0: all of its machine."""
 
 
 class CorpusConfig(Section):

@@ -6,12 +6,14 @@ import functools
 import hashlib
 import logging
 import math
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 
-from pipeline import children, results, runners, summaries, watching
+from pipeline import children, engines, results, runners, summaries, watching
 from pipeline.config import CorpusConfig
 from pipeline.dedup.references import PrepareReferences
 from pipeline.dedup.sources import release_parts
@@ -20,7 +22,6 @@ from pipeline.extract import stage as extract
 from pipeline.extract.files import PartitionFiles
 from pipeline.extract.stage import ExtractDocuments
 from pipeline.fetch import stage as fetch
-from pipeline.fetch.archives import Refuse
 from pipeline.fetch.live import files as live_files
 from pipeline.fetch.stage import FindPages, Places
 from pipeline.harvest import months
@@ -38,14 +39,9 @@ from webtext.errors import UserError
 from webtext.stages import Results, StageRun
 from webtext.storage import FileRecord
 
-if TYPE_CHECKING:
-    from pipeline.fetch.live.transform import Crawling
-
 INPUT_BYTES_PER_PARTITION = 32 * 1024 * 1024
 FEWEST_PARTITIONS = 4
-LIVE_SHARDS = 64
-"""Owners of hosts on a cluster; on one machine there is one."""
-
+ENGINE_FOLDER = ".runner"
 Manifest = Mapping[str, Any]
 LIBRARIES = (
     "apache-beam",
@@ -71,9 +67,35 @@ def build(config: CorpusConfig, beam_arguments: Sequence[str] = (), until: Stage
     beam_arguments: options of the command line for Beam. until: the last stage to do; by default the release.
     Raises UserError for what the user can mend, BooksDoNotBalanceError where links were lost or counted twice.
     """
-    with locks.only_one(config.output):
-        _perform_all(Run(config, beam_arguments), until)
+    with locks.only_one(config.output), _engine(config) as engine:
+        _perform_all(Run(config, beam_arguments, engine=engine), until)
     return storage.join(config.output, until)
+
+
+@contextlib.contextmanager
+def _engine(config: CorpusConfig) -> Iterator[engines.Engine]:
+    """What the runner needs beside this process; it begins to start where the run is not finished."""
+    links = [
+        *storage.expand(config.harvest.dumps, "harvest.dumps"),
+        *storage.expand(config.harvest.urls, "harvest.urls"),
+    ]
+    parts = partitions_for(sum(map(storage.size, links)))
+    finished = storage.exists(storage.join(config.output, Stage.CORPUS, storage.SUCCESS))
+    with (
+        _folder_for_engines(config.output) as folder,
+        engines.ready(config.runner, parts, folder, at_once=not finished) as engine,
+    ):
+        yield engine
+
+
+@contextlib.contextmanager
+def _folder_for_engines(output: str) -> Iterator[Path]:
+    """Below the run, where there is room and where logs are looked for, if the run is on this machine."""
+    if storage.is_local(output):
+        yield Path(output, ENGINE_FOLDER)
+        return
+    with tempfile.TemporaryDirectory(prefix="webtext-runner-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def plan(config: CorpusConfig, until: Stage = Stage.CORPUS) -> list[str]:
@@ -138,6 +160,8 @@ class Run:
     config: CorpusConfig
     beam_arguments: Sequence[str] = ()
     dry: bool = False
+    engine: engines.Engine | None = None
+    """What the runner needs beside this process."""
     examined: Sequence[FileRecord] = ()
     """The inputs of the last stage that was looked at."""
 
@@ -153,17 +177,19 @@ class Run:
             ("harvest.dumps", section.harvest.dumps),
             ("harvest.urls", section.harvest.urls),
             ("fetch.archives", section.fetch.archives),
+            ("fetch.commoncrawl_index", section.fetch.commoncrawl_index),
             ("dedup.references", section.dedup.references),
             ("publish.takedown", self._takedown_lists()),
             ("publish.reference_domains", self._reference_domains()),
         ]:
             storage.expand(patterns, key)
         self._check_earlier_releases()
-        if section.fetch.live and not storage.is_local(section.output):
-            raise UserError(
-                f"fetch.live writes as it goes, which {section.output} cannot; fetch to a local output, or take the "
-                "pages from fetch.archives."
-            )
+        for key, wanted in [("live", section.fetch.live), ("fallbacks", section.fetch.fallbacks)]:
+            if wanted and not storage.is_local(section.output):
+                raise UserError(
+                    f"fetch.{key} writes as it goes, which {section.output} cannot; fetch to a local output, or take "
+                    "the pages from fetch.archives."
+                )
         _ = self._block_lists  # reads the user's own lists, and complains of them
 
     def ask_reddit(self) -> None:
@@ -203,44 +229,37 @@ class Run:
 
     def find_pages(self, links: Manifest) -> Manifest:
         """links/ and archives -> pages/index/."""
-        archives = storage.expand(self.config.fetch.archives, "fetch.archives")
-        archive_files = self._examine(archives)
-        inputs = [*archive_files, *stages.outputs_of(links, Stage.LINKS)]
-        blocked = self._block_lists
         section = self.config.fetch
+        archives = storage.expand(section.archives, "fetch.archives")
+        archive_files = self._examine(archives)
+        link_files = stages.outputs_of(links, Stage.LINKS)
+        index = self._examine(self._commoncrawl_index())
+        inputs = [*archive_files, *link_files]
+        blocked = self._block_lists
         config: dict[str, Any] = {"block_lists": digest_of(blocked), "max_bytes": section.max_bytes}
         if section.live:
             config |= section.model_dump(include={"live", "host_budget", "also_obey"})
             config |= {"honour_opt_out": self.config.extract.honour_opt_out}
-        stage = self._stage(Stage.PAGES, config, inputs, keeps=live_files.KEPT)
+        without_fallbacks = stage = self._stage(Stage.PAGES, config, inputs, keeps=live_files.KEPT)
+        if section.fallbacks:
+            config |= section.model_dump(include={"fallbacks", "also_obey", "commoncrawl_url", "wayback_url"})
+            config |= {"honour_opt_out": self.config.extract.honour_opt_out}
+            stage = self._stage(Stage.PAGES, config, [*inputs, *index], keeps=live_files.KEPT)
         places = Places(self.folder(Stage.LINKS), stage.folder, partitions_of(links))
         judge = functools.partial(AddressJudge, blocked)
-        live = self._crawling(stage, places, judge) if section.live else None
-        pages = FindPages(places, archives, section.max_bytes, judge, live)
-        kept = functools.partial(live_files.archives, stage.folder) if section.live else tuple
+        live, fallbacks = None, None
+        if section.live or section.fallbacks:
+            from pipeline import fetching  # an HTTP client takes a quarter of a second to import
+
+            if section.live:
+                live = fetching.crawling(self.config, without_fallbacks, places.partitions, judge)
+            if section.fallbacks:
+                fallbacks = fetching.asking(self.config, stage, places.partitions, judge, link_files, index)
+        pages = FindPages(places, archives, section.max_bytes, judge, live, fallbacks)
+        kept = functools.partial(live_files.archives, stage.folder) if live or fallbacks else tuple
         total = sum(record.bytes for record in archive_files)
         with watching.progress(Stage.PAGES, total, "bytes") if archives else contextlib.nullcontext():
             return self._perform(stage, pages, functools.partial(fetch.summed_up, kept=kept))
-
-    def _crawling(self, stage: StageRun, places: Places, judge: Callable[[], Refuse]) -> "Crawling":
-        # An HTTP client takes a quarter of a second to import.
-        from pipeline.fetch.live.politeness import Manners
-        from pipeline.fetch.live.rules import FetchRules
-        from pipeline.fetch.live.transform import Crawling
-
-        section = self.config.fetch
-        rules = FetchRules(
-            contact=section.contact,
-            manners=Manners(section.delay_seconds, section.host_budget),
-            concurrency=section.concurrency,
-            deadline_seconds=section.deadline_seconds,
-            max_bytes=section.max_bytes,
-            honour_opt_out=self.config.extract.honour_opt_out,
-            also_obey=section.also_obey,
-            allow_networks=section.allow_networks,
-        )
-        shards = 1 if self.config.runner.name == "direct" else LIVE_SHARDS
-        return Crawling(stage.folder, places.partitions, shards, stage.fingerprint, rules, judge)
 
     def extract_documents(self, links: Manifest, pages: Manifest) -> Manifest:
         """pages/index/, and the archives that it points into -> documents/."""
@@ -360,6 +379,12 @@ class Run:
         """The manifests that stand for them."""
         return [storage.join(folder, storage.MANIFEST) for folder in self.config.dedup.against]
 
+    def _commoncrawl_index(self) -> list[str]:
+        """The files of Common Crawl's columnar index, where it is asked."""
+        section = self.config.fetch
+        wanted = section.commoncrawl_index if "commoncrawl" in section.fallbacks else ()
+        return storage.expand(wanted, "fetch.commoncrawl_index")
+
     def _takedown_lists(self) -> list[str]:
         return [self.config.publish.takedown] if self.config.publish.takedown else []
 
@@ -405,7 +430,7 @@ class Run:
         return results.read(stage.folder)
 
     def _execute(self, transform: beam.PTransform) -> None:
-        runners.execute(lambda pipeline: pipeline | transform, self.config.runner, self.beam_arguments)
+        runners.execute(lambda pipeline: pipeline | transform, self.config.runner, self.beam_arguments, self.engine)
 
 
 def partitions_for(input_bytes: int) -> int:

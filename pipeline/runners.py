@@ -11,41 +11,51 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.runners.worker import statesampler
 
+from pipeline import flattening
 from pipeline.config import Runner
+from pipeline.engines import Engine, NoEngine
 from webtext.errors import UserError
 
-BEAM_RUNNERS = {"spark": "SparkRunner", "flink": "FlinkRunner", "dataflow": "DataflowRunner"}
+BEAM_RUNNERS = {"spark": "PortableRunner", "flink": "PortableRunner", "dataflow": "DataflowRunner"}
 
 SAMPLING_PERIOD_MS = 5
 STEP_SUFFIX = re.compile(r"\s*\[while running .*", re.DOTALL)
 REMOTE_USER_ERROR = re.compile(rf"{UserError.__module__}\.{UserError.__qualname__}: (?P<sentence>[^\n]*)")
 
 
-def execute(build: Callable[[beam.Pipeline], object], runner: Runner, arguments: Sequence[str] = ()) -> None:
+def execute(
+    build: Callable[[beam.Pipeline], object],
+    runner: Runner,
+    arguments: Sequence[str] = (),
+    engine: Engine | None = None,
+) -> None:
     """Build a pipeline, run it on the configured runner, and wait for its end.
 
     arguments: what the command line had beside webtext's own options, for Beam to understand.
-    Raises UserError for one that a worker raised, wherever the worker was.
+    engine: what Spark and Flink need beside this process, `pipeline.engines.ready`.
+    Raises UserError for one that a worker raised, wherever the worker was, and for an engine that died.
     """
-    pipeline = new_pipeline(runner, arguments)
+    engine = engine or NoEngine(runner.options)
+    pipeline = new_pipeline(runner, arguments, engine)
     build(pipeline)
+    if runner.name != "direct":
+        flattening.give_one_coder(pipeline)
     try:
         pipeline.run().wait_until_finish()
     except Exception as error:
-        sentence = user_sentence(error)
+        sentence = user_sentence(error) or engine.obituary()
         if sentence is None:
             raise
         raise UserError(sentence) from None
 
 
-def new_pipeline(runner: Runner, arguments: Sequence[str] = ()) -> beam.Pipeline:
+def new_pipeline(runner: Runner, arguments: Sequence[str] = (), engine: Engine | None = None) -> beam.Pipeline:
     """An empty pipeline; locally on FnApiRunner by name, since Beam's DirectRunner first tries to download another."""
+    options = {"pipeline_type_check": False, **(engine or NoEngine(runner.options)).options()}
     if runner.name == "direct":
         _end_bundles_at_once()
-        options = {"pipeline_type_check": False, **runner.options}
         return beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(list(arguments), **options))
-    options = PipelineOptions(list(arguments), runner=BEAM_RUNNERS[runner.name], **runner.options)
-    return beam.Pipeline(options=options)
+    return beam.Pipeline(options=PipelineOptions(list(arguments), runner=BEAM_RUNNERS[runner.name], **options))
 
 
 def _end_bundles_at_once() -> None:

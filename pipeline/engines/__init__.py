@@ -1,0 +1,40 @@
+"""Spark and Flink from outside: the program that drives them, started for a run and ended with it. Knows no Beam.
+
+with ready(config.runner, parts, logs) as engine:   # begins to start at once, in the background
+    engine.options()                                # what Beam must be told; waits until all is there
+    engine.obituary()                               # why it is not alive any more, or None
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from pipeline.config import Runner
+from pipeline.engines import flink, spark
+from pipeline.engines.engine import Engine, NoEngine
+from pipeline.engines.job_server import Command, JobServer
+
+__all__ = ["Engine", "NoEngine", "ready"]
+
+COMMANDS: Mapping[str, Callable[[Runner, int], Command]] = {"spark": spark.Command, "flink": flink.Command}
+
+
+@contextlib.contextmanager
+def ready(runner: Runner, parts: int, folder: Path, *, at_once: bool = True) -> Iterator[Engine]:
+    """What the configured runner needs beside this process; nothing for those that need nothing.
+
+    parts: in how many pieces the run's data is cut, the most that can be worked on at a time.
+    folder: where logs are kept and what does not fit into memory is laid. at_once: do not wait for the first use.
+    Raises UserError for what is not installed.
+    """
+    make = COMMANDS.get(runner.name)
+    if make is None or "job_endpoint" in runner.options:
+        yield NoEngine(runner.options)
+        return
+    server = JobServer(make(runner, parts), folder)
+    try:
+        if at_once:
+            server.start()
+        yield server
+    finally:
+        server.stop()

@@ -1,0 +1,35 @@
+"""In what Python the workers of a pipeline run: Beam's options for it, where the config has none of its own."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.engines.engine import Options
+
+CACHE_MILLISECONDS = 3_600_000
+"""How long a worker without work is kept. Beam's default is to start one for every task."""
+
+WORKING_FOLDER = "WEBTEXT_WORKING_FOLDER"
+"""Tells workers from where relative paths lead."""
+
+
+def worker_options(given: Options, *, here: bool) -> Options:
+    """The options that a user need not write.
+
+    here: whether the engine is on this machine and part of this run. Then its workers are threads of this process;
+        else processes, started from the same path as this one on every machine.
+    """
+    kind = str(given.get("environment_type") or ("LOOPBACK" if here else "PROCESS"))
+    defaults: dict[str, str | int] = {
+        "environment_type": kind,
+        "environment_cache_millis": CACHE_MILLISECONDS,
+    }
+    if kind == "PROCESS":
+        defaults["environment_config"] = json.dumps(_process())
+    return {**defaults, **given}
+
+
+def _process() -> Mapping[str, object]:
+    return {"command": str(Path(sys.executable).with_name("webtext-worker")), "env": {WORKING_FOLDER: os.getcwd()}}  # noqa: PTH109

@@ -1,0 +1,43 @@
+"""Beam's job server for Flink, with a Flink of its own where no cluster is named."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.config import Runner
+from pipeline.engines import environment, java
+from pipeline.engines.engine import Options
+from pipeline.sandbox import cores
+
+DRIVER = "org.apache.beam.runners.flink.FlinkJobServerDriver"
+THIS_MACHINE = "[local]"
+
+
+class Command:
+    """How the job server is started, and what Beam must be told of it.
+
+    Raises UserError for what is not installed.
+    """
+
+    name = "Flink"
+
+    def __init__(self, runner: Runner, parts: int) -> None:
+        self._runner = runner
+        self._master = str(runner.options.get("flink_master") or THIS_MACHINE)
+        self._here = self._master == THIS_MACHINE
+        self._parallelism = runner.partitions or min(cores(), parts)
+        self._java = java.java(self.name)
+        self._jar = java.job_server(runner, self.name)
+
+    def line(self, port: int, scratch: Path) -> Iterator[str]:
+        """The command line. port: where it is to listen; scratch: a folder for what does not fit into memory."""
+        yield self._java
+        yield from java.flags(self._runner, scratch)
+        yield from self._runner.java_options
+        yield from ("-cp", str(self._jar), DRIVER)
+        yield from (f"--job-port={port}", "--artifact-port=0", "--expansion-port=0")
+        yield from (f"--artifacts-dir={scratch}", f"--flink-master={self._master}")
+
+    def options(self) -> Options:
+        """For Beam."""
+        ours = {"parallelism": self._parallelism} if self._here or self._runner.partitions else {}
+        return {**ours, **environment.worker_options(self._runner.options, here=self._here)}

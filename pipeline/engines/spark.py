@@ -1,0 +1,75 @@
+"""Beam's job server for Spark, which is also Spark's driver and, without a cluster, all of Spark."""
+
+import importlib.util
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.config import Runner
+from pipeline.engines import environment, java
+from pipeline.engines.engine import Options
+from pipeline.sandbox import cores
+from webtext.errors import UserError
+
+DRIVER = "org.apache.beam.runners.spark.SparkJobServerDriver"
+THIS_MACHINE = "local[*]"
+MOST_PIECES = 2000
+"""Each costs Spark some milliseconds in every shuffle."""
+
+
+class Command:
+    """How the job server is started, and what Beam must be told of it.
+
+    Raises UserError for what is not installed.
+    """
+
+    name = "Spark"
+
+    def __init__(self, runner: Runner, parts: int) -> None:
+        self._runner = runner
+        self._master = str(runner.options.get("spark_master_url") or THIS_MACHINE)
+        self._pieces = runner.partitions or max(cores(), min(parts, MOST_PIECES))
+        self._java = java.java(self.name)
+        self._jar = java.job_server(runner, self.name)
+        self._jars = spark_home() / "jars"
+
+    def line(self, port: int, scratch: Path) -> Iterator[str]:
+        """The command line. port: where it is to listen; scratch: a folder for what does not fit into memory."""
+        yield self._java
+        yield from java.flags(self._runner, scratch)
+        yield "-Dspark.ui.enabled=false"
+        yield f"-Dspark.local.dir={scratch}"
+        yield f"-Dspark.default.parallelism={self._pieces}"
+        yield from self._runner.java_options
+        yield from ("-cp", f"{self._jar}:{self._jars}/*", DRIVER)
+        yield from (f"--job-port={port}", "--artifact-port=0", "--expansion-port=0")
+        yield from (f"--artifacts-dir={scratch}", f"--spark-master-url={self._master}")
+
+    def options(self) -> Options:
+        """For Beam."""
+        here = re.match(r"local\b", self._master) is not None
+        # Executors fetch what is staged: the job server's own jar, not Spark's beside it, which they have.
+        staged = {} if here else {"files_to_stage": [str(self._jar)]}
+        return {**staged, **environment.worker_options(self._runner.options, here=here)}
+
+
+def spark_home() -> Path:
+    """Where Spark is: at $SPARK_HOME, or in PyPI's pyspark, of which nothing but the jars and scripts is used.
+
+    Raises UserError where it is not.
+    """
+    named = os.environ.get("SPARK_HOME")
+    if named:
+        home = Path(named)
+    else:
+        package = importlib.util.find_spec("pyspark")
+        if package is None or package.origin is None:
+            raise UserError(
+                "there is no Spark: install it with pip install -r requirements/spark.txt, as make corpus "
+                "RUNNER=spark does, or set SPARK_HOME."
+            )
+        home = Path(package.origin).parent
+    if not (home / "jars").is_dir():
+        raise UserError(f"there is no Spark at {home}: it has no folder jars; set SPARK_HOME to one that has.")
+    return home
