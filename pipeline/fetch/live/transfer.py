@@ -5,28 +5,31 @@ Whatever a server does, a request ends in an Exchange or in an Ending.
 
 import asyncio
 import dataclasses
+import re
+import socket
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Self
 
-import aiohttp
-import yarl
-
 from pipeline.fetch.live.addresses import ForbiddenAddressError, Network
-from pipeline.fetch.live.recording import HeadTooLargeError, Recording, Tape, TapedConnector
-from pipeline.fetch.live.resolving import GuardedResolver, guarded_socket
+from pipeline.fetch.live.connecting import CONNECT_SECONDS, connect
+from pipeline.fetch.live.connection import READ_BYTES, Connection
+from pipeline.fetch.live.recording import Stop, words_of
+from pipeline.fetch.live.resolving import GuardedResolver
 from pipeline.ledger import Ending, Reason, dropped, failed
-from pipeline.warc import HttpHead, parse_http_head
+from pipeline.warc import HttpHead
 
-CONNECT_SECONDS = 10.0
-"""To connect, TLS included."""
+__all__ = ["CONNECT_SECONDS", "MAX_ERROR_BYTES", "REDIRECTS", "Asked", "Client", "Exchange", "Line", "Stop"]
+
 MAX_ERROR_BYTES = 256 * 1024
 """Of answers that are no page, more is not read."""
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
-_BODILESS = frozenset({204, 304})
+_PORTS = {"http": 80, "https": 443}
+_WRITTEN_OUT = re.compile(r"https?://[!-~]+")
+"""An address in which everything odd is escaped: nothing that could end a line of a request."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,10 +63,6 @@ class Asked(NamedTuple):
     """How long it took in all."""
 
 
-Stop = Callable[[HttpHead], "Ending | int"]
-"""From the head of an answer: how the link ends without its body, or how many bytes of it may be read."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Client:
     """What all requests share."""
@@ -74,14 +73,39 @@ class Client:
     tls: ssl.SSLContext
     open_lines: "set[Line]" = dataclasses.field(default_factory=set)
     """Those that hold a connection, or may."""
+    buffer: memoryview = dataclasses.field(default_factory=lambda: memoryview(bytearray(READ_BYTES)))
+    """Where what comes arrives, before each connection takes its own."""
 
-    def headers(self) -> dict[str, str]:
-        """What every request says, beside its host."""
-        return {
-            "User-Agent": self.user_agent,
-            "Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.5",
-            "Accept-Encoding": "gzip",
-        }
+    def request(self, target: "Target") -> bytes:
+        """What is sent to ask for an address."""
+        return (
+            f"GET {target.path} HTTP/1.1\r\nHost: {target.authority}\r\nUser-Agent: {self.user_agent}\r\n"
+            "Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.5\r\nAccept-Encoding: gzip\r\n\r\n"
+        ).encode()
+
+
+class Target(NamedTuple):
+    """An address taken apart."""
+
+    scheme: str
+    authority: str
+    """As the Host header says it: the port only where it is not the scheme's own."""
+    host: str
+    port: int
+    path: str
+    """With the query, and without a fragment."""
+
+
+def target_of(url: str) -> Target:
+    """Take an address (normalised) apart."""
+    assert _WRITTEN_OUT.fullmatch(url), url
+    scheme, _, rest = url.partition("://")
+    authority, _, path = rest.partition("#")[0].partition("/")
+    authority = authority.rpartition("@")[2]
+    host, colon, port = authority.rpartition(":")
+    if not colon or not port.isdigit():
+        return Target(scheme, authority, authority, _PORTS[scheme], f"/{path}")
+    return Target(scheme, authority, host, int(port), f"/{path}")
 
 
 class Line:
@@ -92,96 +116,58 @@ class Line:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._tape = Tape()
-        self._origin: tuple[str, int | None] | None = None
-        self._session: aiohttp.ClientSession | None = None
+        self._origin: tuple[str, int] | None = None
+        self._connection: Connection | None = None
 
     async def ask(self, url: str, deadline: float, stop: Stop) -> Asked:
         """Request an address (normalised) once; takes no longer than `deadline` seconds, and raises nothing."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        recording = self._tape.start()
-        exchange, ending = None, None
+        at = int(time.time())
+        target = target_of(url)
+        connection, exchange, ending = None, None, None
         try:
-            async with asyncio.timeout(deadline):
-                exchange, ending = await self._exchange(url, recording, stop)
+            connection = await self._connect(target, began + deadline)
+            request = self._client.request(target)
+            answered = await connection.ask(request, stop, began + deadline)
+            recording = connection.recording
+            ending = recording.ending
+            if not answered:
+                ending = _late(deadline, nothing=recording.empty)
+            elif ending is None:
+                assert recording.head is not None
+                answer = recording.take()
+                exchange = Exchange(url, request, answer, recording.head, at, connection.address, recording.truncated)
         except Exception as error:  # noqa: BLE001 - whatever a server causes is an ending of its link
-            ending = ending_of(error, recording, deadline)
-        finally:
-            self._tape.stop()
-        if exchange is None or ending is not None or exchange.truncated:
+            ending = ending_of(error, deadline)
+        if exchange is None or exchange.truncated or connection is None or not connection.usable:
             await self.close()
         ended = loop.time()
-        answered = ended if recording.first_byte_at is None else recording.first_byte_at
-        return Asked(exchange, ending, answered, answered - began, ended - began)
+        first = None if connection is None else connection.first_byte_at
+        answered_at = ended if first is None else first
+        return Asked(exchange, ending, answered_at, answered_at - began, ended - began)
 
-    async def _exchange(self, url: str, recording: Recording, stop: Stop) -> tuple[Exchange | None, Ending | None]:
-        target = yarl.URL(url, encoded=True)
-        session = await self._session_for(target)
-        at = int(time.time())
-        truncated = ""
-        try:
-            async with session.get(target, allow_redirects=False) as response:
-                head = parse_http_head(recording.answer)
-                if head is None:
-                    return None, failed(Reason.BAD_RESPONSE, "no status line")
-                limit = stop(head)
-                if isinstance(limit, Ending):
-                    return None, limit
-                request = _request_head(response.request_info)
-                try:
-                    if not await _read(response, limit):
-                        truncated = "length"
-                except aiohttp.ClientPayloadError:
-                    truncated = "disconnect"
-        except aiohttp.ClientResponseError as error:
-            # aiohttp looks at what comes behind an answer before it hands the answer on.
-            head = parse_http_head(recording.answer)
-            if head is None or not _is_followed(recording.answer, head):
-                raise
-            limit = stop(head)
-            if isinstance(limit, Ending):
-                return None, limit
-            request = _request_head(error.request_info)
-        answer = _without_what_follows(recording.answer, head)
-        return Exchange(url, request, answer, head, at, self._tape.address, truncated), None
-
-    async def _session_for(self, target: yarl.URL) -> aiohttp.ClientSession:
+    async def _connect(self, target: Target, until: float) -> Connection:
+        """The connection to an origin: the one that stands, or a new one."""
         origin = (target.scheme, target.port)
-        if self._session is None or origin != self._origin:
-            await self.close()
-            connector = TapedConnector(
-                self._tape,
-                resolver=self._client.resolver,
-                use_dns_cache=False,  # the resolver remembers, and looks at what it remembers again
-                socket_factory=guarded_socket(self._client.allowed),
-                happy_eyeballs_delay=None,  # a second connection for the sake of speed is a second connection
-                ssl=self._client.tls,
-                limit=1,
-            )
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers=self._client.headers(),
-                auto_decompress=False,
-                trust_env=False,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
-                max_line_size=1 << 15,
-                max_field_size=1 << 15,
-                max_headers=1 << 10,
-            )
-            # aiohttp would ask a second time, at once, when a connection that was kept open breaks.
-            self._session._retry_connection = False
-            self._client.open_lines.add(self)
-            self._origin = origin
-        return self._session
+        if self._connection is not None and self._connection.usable and origin == self._origin:
+            return self._connection
+        await self.close()
+        client = self._client
+        client.open_lines.add(self)
+        async with asyncio.timeout_at(until):
+            addresses = await client.resolver.addresses(target.host)
+            tls = client.tls if target.scheme == "https" else None
+            self._connection = await connect(target.host, addresses, target.port, tls, client.allowed, client.buffer)
+        self._origin = origin
+        return self._connection
 
     async def close(self) -> None:
         """Close the connection; the next request opens another."""
-        if self._session is not None:
-            self._client.open_lines.discard(self)
-            await self._session.close()
-            self._session = None
+        self._client.open_lines.discard(self)
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            await connection.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -190,79 +176,20 @@ class Line:
         await self.close()
 
 
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bool:
-    """Read the body to its end; False when it is longer than `limit` bytes and was left."""
-    size = 0
-    async for part in response.content.iter_any():
-        size += len(part)
-        if size > limit:
-            response.close()
-            return False
-    return True
-
-
-def _request_head(info: aiohttp.RequestInfo) -> bytes:
-    lines = [f"{info.method} {info.url.raw_path_qs} HTTP/1.1"]
-    lines += [f"{name}: {value}" for name, value in info.headers.items()]
-    return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
-
-
-def _without_what_follows(answer: bytes, head: HttpHead) -> bytes:
-    """The answer without bytes behind its body."""
-    end = _stated_end(head)
-    return answer if end is None else answer[:end]
-
-
-def _is_followed(answer: bytes, head: HttpHead) -> bool:
-    """Whether there are bytes behind its body."""
-    end = _stated_end(head)
-    return head.complete and end is not None and len(answer) > end
-
-
-def _stated_end(head: HttpHead) -> int | None:
-    """Where the body ends by its stated length; None where chunks, or the end of the connection, end it."""
-    if head.status in _BODILESS:
-        return head.size
-    length = head.headers.get("content-length", "")
-    if "transfer-encoding" in head.headers or not (length.isascii() and length.isdigit()):
-        return None
-    return head.size + int(length[:18])
-
-
-def ending_of(error: Exception, recording: Recording, deadline: float) -> Ending:
-    """How a link ends whose request raised."""
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    if isinstance(cause, ForbiddenAddressError):
-        return dropped(Reason.FORBIDDEN_ADDRESS, str(cause))
-    words = _words(error)
+def ending_of(error: Exception, deadline: float) -> Ending:
+    """How a link ends that no connection could be had for."""
     match error:
-        case HeadTooLargeError():
-            return failed(Reason.BAD_RESPONSE, str(error))
-        case aiohttp.ClientConnectorDNSError():
-            return failed(Reason.DNS_ERROR, _words(error.os_error))
-        case aiohttp.ClientSSLError():
-            return failed(Reason.TLS_ERROR, words)
-        case aiohttp.ServerTimeoutError():
-            return failed(Reason.CONNECTION_ERROR, f"no connection within {CONNECT_SECONDS:g} s")
+        case ForbiddenAddressError():
+            return dropped(Reason.FORBIDDEN_ADDRESS, str(error))
+        case ssl.SSLError():
+            return failed(Reason.TLS_ERROR, words_of(error))
         case TimeoutError():
-            return failed(Reason.TIMEOUT, f"{deadline:g} s{'' if recording.empty else ', answer not whole'}")
-        case aiohttp.ServerDisconnectedError() if recording.empty:
-            return failed(Reason.CONNECTION_ERROR, "closed without an answer")
-        case aiohttp.ServerDisconnectedError() | aiohttp.ClientResponseError():
-            return failed(Reason.BAD_RESPONSE, "breaks off in its head" if _breaks_off(error) else words)
-        case ValueError():
-            return failed(Reason.DNS_ERROR, words)
+            return _late(deadline, nothing=True)
+        case socket.gaierror() | ValueError():
+            return failed(Reason.DNS_ERROR, words_of(error))
         case _:
-            return failed(Reason.CONNECTION_ERROR, words)
+            return failed(Reason.CONNECTION_ERROR, words_of(error))
 
 
-def _breaks_off(error: Exception) -> bool:
-    return isinstance(error, aiohttp.ServerDisconnectedError)
-
-
-def _words(error: BaseException) -> str:
-    """One line of an error, without addresses of memory and without what an attacker might put there at length."""
-    if isinstance(error, aiohttp.ClientConnectorError):
-        error = error.os_error
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
-    return " ".join(str(text).split())[:200]
+def _late(deadline: float, *, nothing: bool) -> Ending:
+    return failed(Reason.TIMEOUT, f"{deadline:g} s{'' if nothing else ', answer not whole'}")
