@@ -1,9 +1,9 @@
 """The child processes that extract pages, started before all else: while they load, Beam does, and links are found."""
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator
 
+from pipeline import engines
 from pipeline.config import CorpusConfig
 from pipeline.extract.rules import ExtractRules
 from pipeline.extract.task import ReadPage
@@ -16,7 +16,7 @@ from webtext import storage
 def ready(config: CorpusConfig) -> Iterator[None]:
     """Have the children ready for the stage `documents`, where it runs in this process and is not finished."""
     done = storage.exists(storage.join(config.output, Stage.DOCUMENTS, storage.SUCCESS))
-    if done or config.runner.name != "direct":
+    if done or not engines.in_this_process(config.runner):
         yield
         return
     task = read_page(config)
@@ -40,5 +40,5 @@ def read_page(config: CorpusConfig) -> ReadPage:
 def limits(config: CorpusConfig) -> Limits:
     """How many children, and what each may use."""
     section = config.extract
-    found = Limits(deadline_seconds=section.deadline_seconds, memory_bytes=section.memory_bytes)
-    return dataclasses.replace(found, workers=section.workers) if section.workers else found
+    workers = section.workers or config.runner.worker_cores
+    return Limits(workers, deadline_seconds=section.deadline_seconds, memory_bytes=section.memory_bytes)

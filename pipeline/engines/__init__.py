@@ -10,13 +10,22 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from pipeline.config import Runner
-from pipeline.engines import flink, spark
+from pipeline.engines import environment, flink, spark
 from pipeline.engines.engine import Engine, NoEngine
 from pipeline.engines.job_server import Command, JobServer
+from pipeline.engines.quiet import broken_connections_unheard
 
-__all__ = ["Engine", "NoEngine", "ready"]
+__all__ = ["Engine", "NoEngine", "in_this_process", "ready"]
 
 COMMANDS: Mapping[str, Callable[[Runner, int], Command]] = {"spark": spark.Command, "flink": flink.Command}
+
+
+def in_this_process(runner: Runner) -> bool:
+    """Whether the Python work of pipelines is done by threads of the process that starts them."""
+    if runner.name == "direct":
+        return True
+    is_here = {"spark": spark.is_here, "flink": flink.is_here}.get(runner.name)
+    return is_here is not None and environment.kind(runner.options, here=is_here(runner)) == "LOOPBACK"
 
 
 @contextlib.contextmanager
@@ -31,10 +40,7 @@ def ready(runner: Runner, parts: int, folder: Path, *, at_once: bool = True) -> 
     if make is None or "job_endpoint" in runner.options:
         yield NoEngine(runner.options)
         return
-    server = JobServer(make(runner, parts), folder)
-    try:
+    with broken_connections_unheard(), contextlib.closing(JobServer(make(runner, parts), folder)) as server:
         if at_once:
             server.start()
         yield server
-    finally:
-        server.stop()

@@ -15,18 +15,20 @@ WORKING_FOLDER = "WEBTEXT_WORKING_FOLDER"
 """Tells workers from where relative paths lead."""
 
 
-def worker_options(given: Options, *, here: bool) -> Options:
-    """The options that a user need not write.
+def kind(given: Options, *, here: bool) -> str:
+    """Beam's `environment_type`.
 
     here: whether the engine is on this machine and part of this run. Then its workers are threads of this process;
         else processes, started from the same path as this one on every machine.
     """
-    kind = str(given.get("environment_type") or ("LOOPBACK" if here else "PROCESS"))
-    defaults: dict[str, str | int] = {
-        "environment_type": kind,
-        "environment_cache_millis": CACHE_MILLISECONDS,
-    }
-    if kind == "PROCESS":
+    return str(given.get("environment_type") or ("LOOPBACK" if here else "PROCESS"))
+
+
+def worker_options(given: Options, *, here: bool) -> Options:
+    """The config's options, and those that a user need not write."""
+    chosen = kind(given, here=here)
+    defaults: dict[str, str | int] = {"environment_type": chosen, "environment_cache_millis": CACHE_MILLISECONDS}
+    if chosen == "PROCESS":
         defaults["environment_config"] = json.dumps(_process())
     return {**defaults, **given}
 

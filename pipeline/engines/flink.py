@@ -22,8 +22,7 @@ class Command:
 
     def __init__(self, runner: Runner, parts: int) -> None:
         self._runner = runner
-        self._master = str(runner.options.get("flink_master") or THIS_MACHINE)
-        self._here = self._master == THIS_MACHINE
+        self._here = is_here(runner)
         self._parallelism = runner.partitions or min(cores(), parts)
         self._java = java.java(self.name)
         self._jar = java.job_server(runner, self.name)
@@ -35,9 +34,18 @@ class Command:
         yield from self._runner.java_options
         yield from ("-cp", str(self._jar), DRIVER)
         yield from (f"--job-port={port}", "--artifact-port=0", "--expansion-port=0")
-        yield from (f"--artifacts-dir={scratch}", f"--flink-master={self._master}")
+        yield from (f"--artifacts-dir={scratch}", f"--flink-master={_master(self._runner)}")
 
-    def options(self) -> Options:
+    def options(self, _scratch: Path) -> Options:
         """For Beam."""
         ours = {"parallelism": self._parallelism} if self._here or self._runner.partitions else {}
         return {**ours, **environment.worker_options(self._runner.options, here=self._here)}
+
+
+def is_here(runner: Runner) -> bool:
+    """Whether Flink is part of the job server."""
+    return _master(runner) == THIS_MACHINE
+
+
+def _master(runner: Runner) -> str:
+    return str(runner.options.get("flink_master") or THIS_MACHINE)

@@ -22,6 +22,7 @@ SCRATCH = "scratch"
 
 SECONDS_TO_START = 120
 SECONDS_TO_STOP = 10
+SECONDS_TO_NOTICE = 0.2
 SECONDS_TO_BE_SEEN_DEAD = 5
 """A connection breaks a little before the process that held it has ended."""
 
@@ -46,7 +47,7 @@ class Command(Protocol):
         """The command line."""
         ...
 
-    def options(self) -> Options:
+    def options(self, scratch: Path) -> Options:
         """What Beam must be told beside where it listens."""
         ...
 
@@ -94,7 +95,7 @@ class JobServer:
                     f"the job server of {self._command.name} did not start in {SECONDS_TO_START} s: see {self._log}."
                 )
             time.sleep(0.05)
-        return {**self._command.options(), "job_endpoint": f"localhost:{self._port}"}
+        return {**self._command.options(self._scratch), "job_endpoint": f"localhost:{self._port}"}
 
     def obituary(self) -> str | None:
         """Why it is not there any more."""
@@ -103,8 +104,8 @@ class JobServer:
                 self._process.wait(SECONDS_TO_BE_SEEN_DEAD)
         return self._epitaph("ended before its work was done")
 
-    def stop(self) -> None:
-        """End it, and remove its scratch files."""
+    def close(self) -> None:
+        """End it, give the threads that spoke with it the time to notice, and remove its scratch files."""
         if self._process is None:
             return
         self._process.terminate()
@@ -113,6 +114,7 @@ class JobServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        time.sleep(SECONDS_TO_NOTICE)
         self._clear()
 
     def _clear(self) -> None:

@@ -2,7 +2,7 @@
 
 import importlib.util
 import os
-import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,7 +28,7 @@ class Command:
 
     def __init__(self, runner: Runner, parts: int) -> None:
         self._runner = runner
-        self._master = str(runner.options.get("spark_master_url") or THIS_MACHINE)
+        self._here = is_here(runner)
         self._pieces = runner.partitions or max(cores(), min(parts, MOST_PIECES))
         self._java = java.java(self.name)
         self._jar = java.job_server(runner, self.name)
@@ -44,14 +44,29 @@ class Command:
         yield from self._runner.java_options
         yield from ("-cp", f"{self._jar}:{self._jars}/*", DRIVER)
         yield from (f"--job-port={port}", "--artifact-port=0", "--expansion-port=0")
-        yield from (f"--artifacts-dir={scratch}", f"--spark-master-url={self._master}")
+        yield from (f"--artifacts-dir={scratch}", f"--spark-master-url={_master(self._runner)}")
 
-    def options(self) -> Options:
+    def options(self, scratch: Path) -> Options:
         """For Beam."""
-        here = re.match(r"local\b", self._master) is not None
-        # Executors fetch what is staged: the job server's own jar, not Spark's beside it, which they have.
-        staged = {} if here else {"files_to_stage": [str(self._jar)]}
-        return {**staged, **environment.worker_options(self._runner.options, here=here)}
+        # What is staged, every worker copies: by default the 400 MB of the class path, for every pipeline. A cluster's
+        # workers have all but the job server's own jar; on this machine there is nothing that they do not have.
+        staged = _empty_jar(scratch) if self._here else self._jar
+        return {"files_to_stage": [str(staged)], **environment.worker_options(self._runner.options, here=self._here)}
+
+
+def is_here(runner: Runner) -> bool:
+    """Whether Spark is part of the job server."""
+    return _master(runner).partition("[")[0] == "local"
+
+
+def _master(runner: Runner) -> str:
+    return str(runner.options.get("spark_master_url") or THIS_MACHINE)
+
+
+def _empty_jar(folder: Path) -> Path:
+    jar = folder / "nothing.jar"
+    with zipfile.ZipFile(jar, "w"):
+        return jar
 
 
 def spark_home() -> Path:

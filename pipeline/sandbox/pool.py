@@ -2,6 +2,7 @@
 
 import atexit
 import collections
+import dataclasses
 import functools
 import pickle
 from collections.abc import Callable, Iterable, Iterator
@@ -11,7 +12,7 @@ from typing import Generic, Self, TypeVar
 from pipeline.sandbox import child as protocol
 from pipeline.sandbox.keeper import Keeper
 from pipeline.sandbox.process import Job
-from pipeline.sandbox.verdicts import Crashed, Done, Limits, Raised, SandboxError, TimedOut, Verdict
+from pipeline.sandbox.verdicts import Crashed, Done, Limits, Raised, SandboxError, TimedOut, Verdict, cores
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -38,7 +39,8 @@ class Sandbox(Generic[T, R]):
     def __init__(
         self, task: Callable[[T], R], limits: Limits | None = None, warm_up: Callable[[], object] | None = None
     ) -> None:
-        self.limits = limits or Limits()
+        limits = limits or Limits()
+        self.limits = dataclasses.replace(limits, workers=limits.workers or cores())
         self._keeper = Keeper(setup_of(task, warm_up), self.limits)
         self._keeper.start()
         atexit.register(self.close)

@@ -1,34 +1,49 @@
 """What is asked of a pool of child processes, and what it says of an item."""
 
 import dataclasses
+import math
 import os
+from pathlib import Path
 from typing import Generic, TypeVar
 
 R = TypeVar("R")
 
 
 def cores() -> int:
-    """The processors of this machine."""
-    return os.cpu_count() or 1
+    """The processors that this process may use: of the machine, or of the container that it is in."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(usable, _quota(usable)))
+
+
+def _quota(without: int) -> int:
+    """What a container may use, in whole processors: Linux's `cpu.max`, a time in every period of a time."""
+    try:
+        allowed, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return math.ceil(int(allowed) / int(period))
+    except (OSError, ValueError):  # there is no such file, or it says max
+        return without
 
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
     """How many children, and what each may use.
 
+    workers: 0 for as many as there are `cores` where the pool is made, which may be another machine than this.
     deadline_seconds: for one item. Where the system tells it (Linux), the time in which a child waited for a processor
         is not counted, so that a busy machine fails no item that an idle one passes.
     memory_bytes: address space of a child (RLIMIT_AS), libraries included.
     recycle_after: items after which a child makes room for a fresh one: parsers leak.
     """
 
-    workers: int = dataclasses.field(default_factory=cores)
+    workers: int = 0
     deadline_seconds: float = 5.0
     memory_bytes: int = 2 * 1024**3
     recycle_after: int = 2000
 
     def __post_init__(self) -> None:
-        for name in ("workers", "deadline_seconds", "memory_bytes", "recycle_after"):
+        if self.workers < 0:
+            raise ValueError(f"workers must not be below 0, as {self.workers} is")
+        for name in ("deadline_seconds", "memory_bytes", "recycle_after"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
 

@@ -253,8 +253,10 @@ def test_too_little_memory_to_start_is_loud() -> None:
 
 
 def test_limits_that_allow_nothing_are_refused() -> None:
-    with pytest.raises(ValueError, match="workers must be above 0"):
-        Limits(workers=0)
+    with pytest.raises(ValueError, match="workers must not be below 0"):
+        Limits(workers=-1)
+    with pytest.raises(ValueError, match="deadline_seconds must be above 0"):
+        Limits(deadline_seconds=0)
 
 
 # Lanes
