@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.ledger import FETCHED, Stage
+from pipeline.ledger import FETCHED, Reason, Stage
 
 REASONS_SHOWN = 5
 
@@ -33,8 +33,8 @@ def _links(counters: Counters) -> str:
 
 
 def _pages(counters: Counters) -> str:
-    no_reasons = {"archives", "captures", "damaged_bytes", "damaged_places", "damages", "requests", FETCHED}
-    others = {reason: count for reason, count in counters.items() if reason not in no_reasons}
+    reasons = set(Reason)
+    others = {name: count for name, count in counters.items() if name in reasons}
     fetched = counters.get(FETCHED, 0)
     damaged = counters.get("damaged_places", 0)
     places = f"; damaged places in archives passed over: {damaged:,}" if damaged else ""

@@ -1,5 +1,6 @@
 """The page index of one partition: from links and captures, as plain tables, to one row for every link."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 from pipeline import layout, schemas
 from pipeline.fetch.archives import Answer, Chooser, Link, Request
 from pipeline.fetch.captures import Capture, captures_of, rows_of, rows_table
+from pipeline.fetch.fallbacks.dead import is_dead
 from pipeline.ledger import FETCHED, Ending, Outcome, Reason, failed
 from pipeline.records import RecordReader
 from pipeline.tables import require_schema, sorted_by
@@ -123,13 +125,27 @@ def index_table(links: pa.Table, answers: pa.Table, reader: RecordReader, max_by
     answers: PAGES rows for some of the links. The others are not in the archives.
     reader: reads the pages whose body has not been hashed yet: those that redirects and revisits led to.
     """
-    answers = _with_hashes(answers, reader, max_bytes)
+    return require_schema(_completed(links, _with_hashes(answers, reader, max_bytes)), schemas.PAGES)
+
+
+def sorted_out(links: pa.Table, answers: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """One row for each link, those without an answer included: PAGES rows that stand, and those of dead links, which
+    have `created_utc` beside.
+    """
+    index = _completed(links, answers)
+    columns = (index[name].to_pylist() for name in ("outcome", "reason", "detail", "source"))
+    dead = pa.array(itertools.starmap(is_dead, zip(*columns, strict=True)), pa.bool_())
+    return index.filter(pc.invert(dead)), index.append_column("created_utc", links["created_utc"]).filter(dead)
+
+
+def _completed(links: pa.Table, answers: pa.Table) -> pa.Table:
+    """Answers for all links, sorted by id as these are."""
     missing = links.filter(pc.invert(pc.is_in(links["id"], answers["id"])))
     unanswered = _outcome(failed(Reason.NOT_IN_ARCHIVE))
     rows = [(link_id, url, *(None,) * 9, *unanswered) for link_id, url in rows_of(missing.select(["id", "url"]))]
     index = sorted_by(pa.concat_tables([answers, rows_table(rows, schemas.PAGES)]), "id")
     assert index["id"].equals(links["id"]), "a link was answered twice, or without being asked for"
-    return require_schema(index, schemas.PAGES)
+    return index
 
 
 def _with_hashes(answers: pa.Table, reader: RecordReader, max_bytes: int) -> pa.Table:

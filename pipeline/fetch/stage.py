@@ -1,7 +1,8 @@
 """The stage `pages`: every link that was not refused gets its page, or the reason why it has none.
 
-Sources are asked in their order, and the index is made of what they answer: archives at hand, then, where that is
-wanted, the web itself for what no archive holds. A link that none of them answers is not in the archives.
+Sources are asked in their order, and the index is made of what they answer: archives at hand; then, where that is
+wanted, the web itself for what no archive holds; then archives on the web for what is dead. A link that none of them
+answers is not in the archives.
 
 What is shuffled are captures of links and of what they lead to, and answers: 100 to 200 bytes each, packed. Beam's
 local runner holds all of them, some 800 bytes a link with a capture (benchmarks/pages.py). Of an archive's other
@@ -33,6 +34,7 @@ from webtext.stages import Results
 from webtext.storage import FileRecord
 
 if TYPE_CHECKING:
+    from pipeline.fetch.fallbacks.transform import Asking
     from pipeline.fetch.live.transform import Crawling
 
 Packed = tuple[int, tuple[str, bytes]]
@@ -43,6 +45,7 @@ Grouped = tuple[int, Iterable[tuple[str, bytes]]]
 
 _ANSWERS = "answers"
 _CAPTURES = "captures"
+_DEAD = "dead"
 _FOUND = "found"
 _REQUESTS = "requests"
 _WANTED = "wanted"
@@ -79,6 +82,7 @@ class FindPages(beam.PTransform):
     archives: paths of WARC and ARC files. max_bytes: the largest page.
     judge: makes, once a worker, what refuses a redirect by the address that it leads to.
     live: how links are fetched that no archive holds; None when they are not.
+    fallbacks: how archives on the web are asked for links that are dead; None when they are not.
     """
 
     places: Places
@@ -86,6 +90,7 @@ class FindPages(beam.PTransform):
     max_bytes: int
     judge: Callable[[], Refuse] = wikipedia_alone
     live: "Crawling | None" = None
+    fallbacks: "Asking | None" = None
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Found]:
         """Scan every archive once, answer the links, write the index."""
@@ -99,6 +104,9 @@ class FindPages(beam.PTransform):
         if self.live is not None:
             answers, crawled = answer_live(answers, every_partition, self.places, self.live)
             counted.append(crawled)
+        if self.fallbacks is not None:
+            answers, asked = answer_from_fallbacks(answers, every_partition, self.places, self.fallbacks)
+            counted.append(asked)
         written = (
             (answers, every_partition)
             | "All" >> beam.Flatten()
@@ -165,6 +173,46 @@ def answer_live(
     pages = fetched | "Fetched" >> beam.MapTuple(lambda partition, packed: (partition, (_ANSWERS, packed)))
     found = counted | "Counted" >> beam.Map(lambda each: Found((), each.counters))
     return (settled[_ANSWERS], pages) | "Archived and fetched" >> beam.Flatten(), found
+
+
+def answer_from_fallbacks(
+    answers: beam.PCollection[Packed], every_partition: beam.PCollection[Packed], places: Places, asking: "Asking"
+) -> tuple[beam.PCollection[Packed], beam.PCollection[Found]]:
+    """Ask archives on the web for links that nobody has answered, and for those that are dead.
+
+    Returns the answers that stand and theirs, one for each link, and a `Found` for each of those archives.
+    """
+    from pipeline.fetch.fallbacks.transform import AskArchives  # an HTTP client, for those who fetch
+
+    sorted_out = (
+        (answers, every_partition)
+        | "Answered so far" >> beam.Flatten()
+        | "Answered so far by partition" >> beam.GroupByKey()
+        | "Sort out the dead" >> beam.ParDo(_SortOut(places)).with_outputs(_DEAD, main=_ANSWERS)
+    )
+    asked, counted = sorted_out[_DEAD] | "Ask archives" >> AskArchives(asking)
+    pages = asked | "From archives" >> beam.MapTuple(_as_answers)
+    found = counted | "Counted by archive" >> beam.Map(lambda counters: Found((), counters))
+    return (sorted_out[_ANSWERS], pages) | "Alive and dead" >> beam.Flatten(), found
+
+
+def _as_answers(partition: int, rows: bytes) -> Packed:
+    return partition, (_ANSWERS, rows)
+
+
+class _SortOut(beam.DoFn):
+    """(partition, the answers so far) -> those that stand, and the dead links with how they ended."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+
+    def process(self, element: Grouped) -> Iterator[Any]:
+        partition, packed = element
+        links = index.read_links(self._places.links, partition)
+        standing, dead = index.sorted_out(links, _rows(_ANSWERS, packed))
+        yield from _packed(_ANSWERS, standing, self._places.partitions)
+        for _, part in tables.split(dead, self._places.partitions):
+            yield beam.pvalue.TaggedOutput(_DEAD, (partition, tables.pack(part)))
 
 
 class _Settle(beam.DoFn):

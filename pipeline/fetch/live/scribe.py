@@ -65,6 +65,12 @@ class Scribe:
             )
         return future
 
+    def keep(self, event: Event, records: Sequence[bytes] = ()) -> "asyncio.Future[Written]":
+        """As `write`, for records that are packed already, the one that the event tells of first."""
+        future: asyncio.Future[Written] = self._loop.create_future()
+        self._gather((event, records), future)
+        return future
+
     def _gather(self, prepared: _Prepared, future: "asyncio.Future[Written]") -> None:
         if not self._waiting:
             self._loop.call_soon(self._write_all)

@@ -9,7 +9,8 @@ import asyncio
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -139,17 +140,12 @@ def by_owner(links: pa.Table, shards: int) -> Iterator[tuple[int, pa.Table]]:
 
 def page_tables(endings: Iterable[tuple[str, Event]], folder: str) -> Iterator[pa.Table]:
     """Endings as PAGES rows, some thousands at a time."""
-    rows: list[dict[str, Any]] = []
-    for link_id, event in endings:
-        rows.append(page_row(link_id, event, folder))
-        if len(rows) == ROW_BATCH:
-            yield _table(rows)
-            rows = []
-    if rows:
-        yield _table(rows)
+    rows = (page_row(link_id, event, folder) for link_id, event in endings)
+    while batch := list(itertools.islice(rows, ROW_BATCH)):
+        yield pages_table(batch)
 
 
-def page_row(link_id: str, event: Event, folder: str) -> dict[str, Any]:
+def page_row(link_id: str, event: Event, folder: str, source: str = SOURCE) -> dict[str, Any]:
     """How a link ended, as a row of PAGES. folder: where the journal's files lie."""
     place = Place(*event["at_place"]) if "at_place" in event else place_of(event)
     return {
@@ -159,7 +155,7 @@ def page_row(link_id: str, event: Event, folder: str) -> dict[str, Any]:
         "status": event.get("status"),
         "content_type": event.get("content_type") or None,
         "fetched_at": event.get("at"),
-        "source": SOURCE,
+        "source": source,
         "warc_file": storage.join(folder, place.file) if place else None,
         "warc_offset": place.offset if place else None,
         "warc_length": place.length if place else None,
@@ -170,7 +166,8 @@ def page_row(link_id: str, event: Event, folder: str) -> dict[str, Any]:
     }
 
 
-def _table(rows: list[dict[str, Any]]) -> pa.Table:
+def pages_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Such rows as a table; times are seconds since 1970."""
     columns = [
         pa.array([row[field.name] for row in rows], schemas.SECONDS if field.name == "fetched_at" else field.type)
         for field in schemas.PAGES

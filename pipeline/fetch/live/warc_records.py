@@ -30,20 +30,32 @@ _PACKED = frozenset({"gzip", "x-gzip", "br", "zstd", "deflate", "compress"})
 
 def exchange_records(exchange: Exchange) -> tuple[bytes, bytes]:
     """The answer, and the request that names it."""
-    name, head = _new_id(), exchange.head
+    name, about = _new_id(), _about(exchange)
+    request = (
+        f"WARC-Type: request\r\nWARC-Record-ID: {_new_id()}\r\nWARC-Concurrent-To: {name}\r\n{about}{_TYPE}request\r\n"
+    )
+    return _response(name, about, exchange), _member(request, exchange.request, packed=True)
+
+
+def copied_record(exchange: Exchange, source: str) -> bytes:
+    """The answer alone, as an archive has it at the address `source`."""
+    return _response(_new_id(), f"{_about(exchange)}WARC-Source-URI: {source}\r\n", exchange)
+
+
+def _about(exchange: Exchange) -> str:
     about = f"WARC-Target-URI: {exchange.url}\r\nWARC-Date: {_date(exchange.at)}\r\n"
-    if exchange.address:
-        about += f"WARC-IP-Address: {exchange.address}\r\n"
+    return f"{about}WARC-IP-Address: {exchange.address}\r\n" if exchange.address else about
+
+
+def _response(name: str, about: str, exchange: Exchange) -> bytes:
+    head = exchange.head
     response = f"WARC-Type: response\r\nWARC-Record-ID: {name}\r\n{about}{_TYPE}response\r\n"
     if head.complete:
         response += f"WARC-Payload-Digest: {_digest(exchange.response[head.size :])}\r\n"
     if exchange.truncated:
         response += f"WARC-Truncated: {exchange.truncated}\r\n"
-    request = (
-        f"WARC-Type: request\r\nWARC-Record-ID: {_new_id()}\r\nWARC-Concurrent-To: {name}\r\n{about}{_TYPE}request\r\n"
-    )
     packed = head.headers.get("content-encoding", "").lower() in _PACKED
-    return _member(response, exchange.response, packed=packed), _member(request, exchange.request, packed=True)
+    return _member(response, exchange.response, packed=packed)
 
 
 def info_record(name: str, at: int, facts: Iterable[tuple[str, str]]) -> bytes:

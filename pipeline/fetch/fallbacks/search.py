@@ -1,0 +1,233 @@
+"""A search: links that are dead, looked for in one archive on the web, each to its end.
+
+What the archive answers stands in its journal before it is acted upon, so a search that is killed goes on where it was:
+it asks again for at most what was in flight.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Protocol
+
+import webtext
+from pipeline.fetch.fallbacks.desk import Desk
+from pipeline.fetch.fallbacks.held import Held, asked_in_turn
+from pipeline.fetch.fallbacks.notes import Notes, Trail, index_event
+from pipeline.fetch.fallbacks.taken import LeadsOn, Taken, is_final, judged
+from pipeline.fetch.live.journal import Event, Journal
+from pipeline.fetch.live.rules import FetchRules
+from pipeline.fetch.live.scribe import Scribe, fields_of
+from pipeline.fetch.live.surroundings import Surroundings
+from pipeline.ledger import FETCHED, Ending, Outcome, Reason, failed
+
+STOP_SECONDS = 0.5
+"""Between two looks at whether to stop."""
+TELL_SECONDS = 30.0
+NO_CAPTURE = "no capture"
+
+Ask = Callable[[str, Callable[[], Awaitable[list[Held] | Ending]]], Awaitable[list[Held] | Ending]]
+"""A question to an index, and how it is asked if it has not been answered yet."""
+
+log = logging.getLogger("webtext")
+
+
+class Archive(Protocol):
+    """An archive on the web."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in configs, and in the page index as the source of its pages."""
+        ...
+
+    @property
+    def at_once(self) -> int:
+        """Links that are looked for at the same time."""
+        ...
+
+    @property
+    def desks(self) -> Sequence[Desk]:
+        """Its hosts."""
+        ...
+
+    async def captures(self, url: str, at: int | None, ask: Ask) -> list[Held] | Ending:
+        """What it holds of an address (normalised), those nearest to a moment at least; an Ending when it cannot say.
+
+        ask: puts a question to its index, or finds the answer that was given before.
+        """
+        ...
+
+    async def take(self, held: Held) -> Taken | Ending:
+        """One of those captures."""
+        ...
+
+
+class StoppedError(Exception):
+    """Nobody waits for the search any more."""
+
+
+class Search:
+    """The links that one archive is asked for; for the loop in which it was made."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        notes: Notes,
+        created: Sequence[int | None],
+        journal: Journal,
+        rules: FetchRules,
+        around: Surroundings,
+    ) -> None:
+        """Get ready. created: by row, the moment that a link's capture should be near to."""
+        self._archive = archive
+        self._notes = notes
+        self._created = created
+        self._journal = journal
+        self._rules = rules
+        self._around = around
+        self._scribe = Scribe(journal, rules.max_bytes)
+        self.unasked: dict[int, Ending] = {}
+        """By row, why the archive could not say of a link whether it has it."""
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What was done, for the manifest."""
+        requests = sum(desk.requests for desk in self._archive.desks)
+        return {f"{self._archive.name}_requests": requests}
+
+    async def run(self, key: str) -> None:
+        """Bring every link to its end.
+
+        key: tells the config, see `Notes.recover`. Raises StoppedError when it is asked to stop, UserError when the
+        disk is full or the archive's address may not be reached.
+        """
+        self._notes.recover(key)
+        software = [("software", f"webtext/{webtext.__version__}"), ("format", "WARC File Format 1.1")]
+        self._journal.begin(key, software, int(time.time()))
+        rows = iter([row for row in range(len(self._notes.links)) if not self._notes.links.ended(row)])
+        workers = [asyncio.ensure_future(self._work(rows)) for _ in range(self._archive.at_once)]
+        watch = asyncio.ensure_future(self._watch())
+        try:
+            finished = asyncio.ensure_future(_all_of(workers))
+            await asyncio.wait([finished, watch], return_when=asyncio.FIRST_COMPLETED)
+            for each in (finished, watch):
+                if each.done():
+                    each.result()
+        finally:
+            for task in (watch, *workers):
+                task.cancel()
+            await asyncio.gather(watch, *workers, return_exceptions=True)
+            for desk in self._archive.desks:
+                await desk.close()
+            await self._scribe.close()
+            self._tell()
+
+    async def _work(self, rows: Iterator[int]) -> None:
+        for row in rows:
+            await self._bring(row)
+
+    async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        told = loop.time()
+        while True:
+            await asyncio.sleep(STOP_SECONDS)
+            if self._around.stopping():
+                raise StoppedError
+            if loop.time() - told >= TELL_SECONDS:
+                told = loop.time()
+                self._tell()
+
+    def _tell(self) -> None:
+        counts = self._counts
+        requests = sum(desk.requests for desk in self._archive.desks)
+        log.info(
+            "%-11s%s",
+            "pages",
+            f"{self._archive.name}: {counts['links']:,} of {len(self._notes.links):,} links looked for, "
+            f"{counts['held']:,} found in its index, {counts[FETCHED]:,} taken; {requests:,} requests",
+        )
+
+    async def _bring(self, row: int) -> None:
+        """Bring a link to its end, along the redirects that the archive holds."""
+        while True:
+            trail = self._notes.trail(row)
+            at = self._created[row]
+            held = await self._archive.captures(trail[-1], at, self._asking(row))
+            if isinstance(held, Ending):
+                ending = held
+                break
+            if held and len(trail) == 1:
+                self._counts["held"] += 1
+            last = await self._first_page(row, trail, asked_in_turn(held, at))
+            if isinstance(last, Ending):
+                ending = last
+                break
+            if last is None:
+                self._counts["links"] += 1
+                return
+            self._notes.follow(row, (*trail, last.target))
+        self._counts["links"] += 1
+        if ending.reason is Reason.NOT_IN_ARCHIVE or is_final(ending):
+            await self._end(row, fields_of(ending))
+        else:
+            self.unasked[row] = ending
+
+    def _asking(self, row: int) -> Ask:
+        async def ask(question: str, find: Callable[[], Awaitable[list[Held] | Ending]]) -> list[Held] | Ending:
+            known = self._notes.answer(row, question)
+            if known is not None:
+                return known
+            found = await find()
+            if not isinstance(found, Ending):
+                written = await self._scribe.keep(index_event(self._notes.links.id(row), question, found))
+                self._notes.answered(row, question, written.line)
+            return found
+
+        return ask
+
+    async def _first_page(self, row: int, trail: Trail, captures: Sequence[Held]) -> LeadsOn | Ending | None:
+        """Ask for captures until one is a page (None: it is written down), or leads on, or ends the link."""
+        last = failed(Reason.NOT_IN_ARCHIVE, NO_CAPTURE)
+        trouble: Ending | None = None
+        for held in captures:
+            taken = await self._archive.take(held)
+            if isinstance(taken, Ending):
+                if taken.outcome is Outcome.DEFERRED or is_final(taken):
+                    return taken
+                if taken.outcome is Outcome.FAILED and taken.reason is not Reason.NOT_IN_ARCHIVE:
+                    trouble = taken
+                else:
+                    last = without(taken)
+                continue
+            verdict = judged(taken, self._rules, self._around.refuse, trail)
+            if isinstance(verdict, Ending):
+                if is_final(verdict):
+                    return verdict
+                last = without(verdict)
+                continue
+            if isinstance(verdict, LeadsOn):
+                await self._scribe.keep(
+                    {"hop": self._notes.links.id(row), "trail": [*trail, verdict.target]}, [taken.record]
+                )
+                return verdict
+            await self._end(row, verdict, [taken.record])
+            self._counts[FETCHED] += 1
+            return None
+        return trouble or last
+
+    async def _end(self, row: int, fields: Event, records: Sequence[bytes] = ()) -> None:
+        event = {"page": self._notes.links.id(row), "url": self._notes.links.trail(row)[0], **fields}
+        written = await self._scribe.keep(event, records)
+        self._notes.end(row, written.line)
+
+
+async def _all_of(workers: Sequence["asyncio.Future[None]"]) -> None:
+    await asyncio.gather(*workers)
+
+
+def without(why: Ending) -> Ending:
+    """How a link ends that the archive has captures of, of which none is a page."""
+    words = why.detail if why.reason is Reason.NOT_IN_ARCHIVE else f"{why.reason} {why.detail}".strip()
+    return failed(Reason.NOT_IN_ARCHIVE, words)
