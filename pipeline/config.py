@@ -34,6 +34,8 @@ class Reddit(Section):
     """A post is judged at this age; younger ones wait, and are looked up again."""
     folder: str = ""
     """Where the dumps and what waits are kept: RUN/reddit when empty; runs may share one."""
+    round: str = ""
+    """A name such as a date: under a new one Reddit is asked again, though the last time did not end in a release."""
 
     @pydantic.field_validator("subreddits")
     @classmethod
@@ -113,6 +115,8 @@ class Fetch(Section):
     """One URL, everything included but waiting for its turn."""
     host_budget: Count = 1000
     """Pages of one host that are fetched in a run; its other links are deferred."""
+    round: str = ""
+    """A name such as a date: under a new one, links that failed or were deferred are tried again; pages are kept."""
     also_obey: tuple[str, ...] = ()
     """Names of other crawlers (GPTBot, CCBot) whose rules in robots.txt and headers hold for this one too."""
     allow_networks: tuple[str, ...] = ()

@@ -201,8 +201,15 @@ class Run:
         from pipeline.harvest.reddit import rounds
         from pipeline.harvest.reddit.harvest import Wishes
 
-        wishes = Wishes(**section.reddit.model_dump(exclude={"folder"}))
-        rounds.begin(wishes, self._reddit_folder, self.config.output, section.before, self.config.fetch.contact)
+        wishes = Wishes(**section.reddit.model_dump(exclude={"folder", "round"}))
+        rounds.begin(
+            wishes,
+            self._reddit_folder,
+            self.config.output,
+            section.before,
+            self.config.fetch.contact,
+            section.reddit.round,
+        )
 
     def release_is_there(self) -> None:
         """All is done: the next time, Reddit is asked again."""
@@ -239,6 +246,7 @@ class Run:
         config: dict[str, Any] = {"block_lists": digest_of(blocked), "max_bytes": section.max_bytes}
         if section.live:
             config |= section.model_dump(include={"live", "host_budget", "also_obey"})
+            config |= {"round": section.round} if section.round else {}
             config |= {"honour_opt_out": self.config.extract.honour_opt_out}
         without_fallbacks = stage = self._stage(Stage.PAGES, config, inputs, keeps=live_files.KEPT)
         if section.fallbacks:

@@ -151,6 +151,28 @@ def test_another_config_keeps_what_was_fetched(tmp_path: Path, web: Web, webtext
     assert shards(run.folder) == release
 
 
+def test_a_new_round_asks_again_for_what_was_not_fetched(tmp_path: Path, web: Web, webtext: Webtext) -> None:
+    def overloaded(hit: Hit) -> Answer:
+        return page(b"", "503 Service Unavailable") if hit.path == "/2" else behaviour(hit)
+
+    run = Run(tmp_path, web, [web.url(path) for path in ("/1", "/2", "/gone")])
+
+    def go(name: str) -> set[str]:
+        asked = len(web.hits)
+        done = webtext(*run.arguments, "--set", f"fetch.round={name}", "--until=pages")
+        assert done.returncode == 0, done.stderr
+        return {hit.path for hit in web.hits[asked:]} - {"/robots.txt"}
+
+    web.behaviour = overloaded
+    assert go("monday") == {"/1", "/2", "/gone"}
+    web.behaviour = behaviour
+    assert go("monday") == set()
+    assert go("tuesday") == {"/2", "/gone"}
+    assert {row["url"]: row["reason"] for row in run.pages().values() if row["outcome"] != "fetched"} == {
+        web.url("/gone"): "http_error"
+    }
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -186,6 +186,25 @@ def test_an_interrupted_run_goes_on_with_what_it_got(
     assert sorted(kept_texts(tmp_path / "run")) == sorted(PAGES)
 
 
+def test_runs_without_a_release_ask_once_a_round(
+    reddit: FakeReddit, corpus: Arguments, run: Run, tmp_path: Path
+) -> None:
+    def go(name: str) -> int:
+        asked = len(reddit.requests)
+        wishes = {"subreddits": ["python"], "listings": ["new"], "round": name}
+        done = run(*corpus, "--set", f"harvest.reddit={json.dumps(wishes)}", "--until", "links")
+        assert done.returncode == 0, done.stderr
+        return len(reddit.requests) - asked
+
+    reddit.listings[NEW] = [post("old", time.time() - 9 * DAY, 40, url="http://example.org/bridge")]
+    assert go("monday") > 0
+    reddit.listings[NEW].insert(0, post("newer", time.time() - 8 * DAY, 40, url="http://example.org/clock"))
+    assert go("monday") == 0
+    assert [each["id"] for each in posts_in(tmp_path / "run")] == ["old"]
+    assert go("tuesday") > 0
+    assert sorted(each["id"] for each in posts_in(tmp_path / "run")) == ["newer", "old"]
+
+
 def test_a_plan_asks_nothing(reddit: FakeReddit, corpus: Arguments, run: Run, tmp_path: Path) -> None:
     done = run(*corpus, "--dry-run")
     assert done.returncode == 0, done.stderr

@@ -19,13 +19,15 @@ ASKED = "_reddit.json"
 log = logging.getLogger("webtext")
 
 
-def begin(wishes: Wishes, folder: str, run: str, before: datetime.date, contact: str = "") -> None:
+def begin(wishes: Wishes, folder: str, run: str, before: datetime.date, contact: str = "", name: str = "") -> None:
     """Harvest, unless this run has done so since its last release.
 
     folder: where the dumps go. run: the run's folder. before: the cut-off, to tell when it makes new posts useless.
+    name: the round's; under a new one Reddit is asked though there was no release.
     Raises UserError as `harvest` does.
     """
-    wanted = hashlib.sha256(storage.json_bytes([dataclasses.asdict(wishes), folder])).hexdigest()
+    asked = [dataclasses.asdict(wishes), folder, *([name] if name else [])]
+    wanted = hashlib.sha256(storage.json_bytes(asked)).hexdigest()
     mark = storage.join(run, ASKED)
     if storage.exists(mark) and storage.read_json(mark) == wanted:
         log.info("%-11swas asked when this run began, which now goes on", "reddit")
