@@ -22,6 +22,7 @@ from model.gpt2 import GPT2, PRESETS
 from model.sampling.choosing import Choice
 from model.sampling.generating import Generation
 from model.sampling.layout import arrange_for_reading
+from model.sampling.shortlist import shortlist_of
 
 CONFIG = PRESETS["gpt2"]
 PROMPT = 32
@@ -54,9 +55,10 @@ def compare(dtype: str, tokens: int, rounds: int) -> None:
     ours, theirs = networks(DTYPES[dtype])
     prompt = torch.randint(CONFIG.vocabulary, (1, PROMPT), generator=torch.Generator().manual_seed(1))
     said: dict[str, list[int]] = {}
+    shortlist = shortlist_of(ours)
 
     def we_do() -> None:
-        generation = Generation(ours, prompt.tolist(), Choice(temperature=0), seed=0)
+        generation = Generation(ours, prompt.tolist(), Choice(temperature=0), seed=0, shortlist=shortlist)
         said[OURS] = [generation.step()[0] for _ in range(tokens)]
 
     def they_do() -> None:

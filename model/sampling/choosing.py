@@ -31,6 +31,11 @@ class Choice:
         if not 0 < self.top_p <= 1:
             raise UserError(f"top-p = {self.top_p}: give a probability above 0 and at most 1.")
 
+    @property
+    def considered(self) -> int:
+        """How many of the likeliest tokens can come at all; 0: every one."""
+        return 1 if self.temperature == 0 else self.top_k
+
 
 def choose(logits: Tensor, choice: Choice, draws: Tensor) -> Tensor:
     """A token for each row of `logits` (batch, vocabulary): int64 (batch,).

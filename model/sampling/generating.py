@@ -8,6 +8,7 @@ import torch
 
 from model.gpt2 import GPT2, Cache
 from model.sampling.choosing import Choice, choose
+from model.sampling.shortlist import Shortlist
 
 log = logging.getLogger("webtext")
 
@@ -24,12 +25,23 @@ class Generation:
     """
 
     def __init__(
-        self, network: GPT2, prompts: Sequence[Sequence[int]], choice: Choice, *, seed: int, first_row: int = 0
+        self,
+        network: GPT2,
+        prompts: Sequence[Sequence[int]],
+        choice: Choice,
+        *,
+        seed: int,
+        first_row: int = 0,
+        shortlist: Shortlist | None = None,
     ) -> None:
-        """prompts: each has at least one token. first_row: the number of the first, where a batch is part of more."""
+        """prompts: each has at least one token. first_row: the number of the first, where a batch is part of more.
+
+        shortlist: the network's; a single text whose choice is among few tokens is made faster by it.
+        """
         assert all(prompts), "a prompt has no token"
         self._network = network
         self._choice = choice
+        self._shortlist = shortlist if len(prompts) == 1 and choice.considered else None
         self._texts = [list(prompt) for prompt in prompts]
         self._draws = [_random_stream(seed, first_row + row) for row in range(len(prompts))]
         self._cache: Cache | None = None
@@ -41,13 +53,18 @@ class Generation:
     def step(self, vocabulary: int | None = None) -> list[int]:
         """The next token of each row. vocabulary: only ids below it may come; by default all that the network has."""
         hidden = self._read_prompts() if self._cache is None else self._read_last(self._cache)
-        logits = self._network.logits(hidden)[:, :vocabulary]
         draws = torch.stack([torch.rand((), generator=draw, dtype=torch.float64) for draw in self._draws])
-        tokens: list[int] = choose(logits, self._choice, draws).tolist()
+        tokens: list[int] = self._choose(hidden, draws, vocabulary).tolist()
         for text, token, active in zip(self._texts, tokens, self.active, strict=True):
             if active:
                 text.append(token)
         return tokens
+
+    def _choose(self, hidden: torch.Tensor, draws: torch.Tensor, vocabulary: int | None) -> torch.Tensor:
+        if self._shortlist is None:
+            return choose(self._network.logits(hidden)[:, :vocabulary], self._choice, draws)
+        ids, logits = self._shortlist(hidden, self._choice.considered, vocabulary or self._network.config.vocabulary)
+        return ids[choose(logits[None], self._choice, draws)]
 
     def _read_prompts(self) -> torch.Tensor:
         """The state after each prompt: (batch, width). Shorter prompts are padded on the right, where nobody looks."""

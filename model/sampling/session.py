@@ -10,6 +10,7 @@ from model import checkpoint, tokenizer
 from model.gpt2 import GPT2
 from model.sampling.choosing import Choice
 from model.sampling.layout import arrange_for_reading
+from model.sampling.shortlist import Shortlist, shortlist_of
 from model.sampling.texts import Limits, Text, write_texts
 from model.tokenizer import Tokenizer
 from webtext.errors import UserError
@@ -25,6 +26,7 @@ class Session:
     limits: Limits
     seed: int
     batch: int
+    shortlist: Shortlist | None = None
 
     def texts(
         self, prompts: Sequence[bytes], *, listen: Callable[[str], None] | None = None, first: int = 0
@@ -43,6 +45,7 @@ class Session:
             batch=self.batch,
             first_number=first,
             listen=(lambda _number, piece: listen(piece)) if listen else None,
+            shortlist=self.shortlist,
         )
 
 
@@ -66,4 +69,5 @@ def open_session(given: argparse.Namespace) -> Session:
     if given.dtype == "bf16":
         network.bfloat16()
     arrange_for_reading(network)
-    return Session(network, own, choice, Limits(given.max_tokens, tuple(given.stop)), given.seed, given.batch)
+    limits = Limits(given.max_tokens, tuple(given.stop))
+    return Session(network, own, choice, limits, given.seed, given.batch, shortlist_of(network))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from model.gpt2 import GPT2
 from model.sampling.choosing import Choice
 from model.sampling.generating import Generation
+from model.sampling.shortlist import Shortlist
 from model.sampling.streaming import TextStream
 from model.tokenizer import Tokenizer
 
@@ -44,6 +45,7 @@ def write_texts(
     batch: int,
     first_number: int = 0,
     listen: Listener | None = None,
+    shortlist: Shortlist | None = None,
 ) -> Iterator[Text]:
     """A continuation of each prompt, in their order; `batch` of them are made at once.
 
@@ -53,7 +55,8 @@ def write_texts(
     begun = [list(prompt) or [tokenizer.end_of_text] for prompt in prompts]
     for first in range(0, len(begun), batch):
         number = first_number + first
-        generation = Generation(network, begun[first : first + batch], choice, seed=seed, first_row=number)
+        part = begun[first : first + batch]
+        generation = Generation(network, part, choice, seed=seed, first_row=number, shortlist=shortlist)
         yield from _write_batch(generation, tokenizer, limits, number, listen)
 
 
