@@ -104,23 +104,35 @@ def _prepared(event: Event, exchange: Exchange | None, max_bytes: int) -> _Prepa
     """
     if exchange is None:
         return event, ()
+    sha256 = ""
     if event.get("outcome") == FETCHED:
-        payload = payload_of(exchange.response, exchange.head).body
-        coding = exchange.head.headers.get("content-encoding", "")
-        inflated = (
-            None if _surely_fits(payload, coding, max_bytes) else undo_content_codings(payload, coding, max_bytes)
-        )
+        ending, sha256 = _looked_at(exchange, max_bytes)
+        if ending is not None:
+            return {**event, **fields_of(ending)}, ()
+        event = {**event, "sha256": sha256}
+    in_chunks = "transfer-encoding" in exchange.head.headers
+    return event, exchange_records(exchange, "" if in_chunks else sha256)
+
+
+def _looked_at(exchange: Exchange, max_bytes: int) -> tuple[Ending | None, str]:
+    """How a page ends that is too large when it is inflated, or cannot be; and the SHA-256 of it as it came."""
+    response, head = exchange.response, exchange.head
+    payload: bytes | memoryview = (
+        payload_of(response, head).body if "transfer-encoding" in head.headers else memoryview(response)[head.size :]
+    )
+    coding = head.headers.get("content-encoding", "")
+    if not _surely_fits(payload, coding, max_bytes):
+        inflated = undo_content_codings(bytes(payload), coding, max_bytes)
         if isinstance(inflated, Ending):
-            return {**event, **fields_of(inflated)}, ()
-        event = {**event, "sha256": hashlib.sha256(payload).hexdigest()}
-    return event, exchange_records(exchange)
+            return inflated, ""
+    return None, hashlib.sha256(payload).hexdigest()
 
 
-def _surely_fits(payload: bytes, coding: str, max_bytes: int) -> bool:
+def _surely_fits(payload: bytes | memoryview, coding: str, max_bytes: int) -> bool:
     """Whether a body cannot be too large when it is inflated, so that it need not be inflated to know."""
     if not coding:
         return len(payload) <= max_bytes
-    return coding == "gzip" and payload.startswith(GZIP_MAGIC) and len(payload) * MOST_INFLATION <= max_bytes
+    return coding == "gzip" and payload[:3] == GZIP_MAGIC and len(payload) * MOST_INFLATION <= max_bytes
 
 
 def fields_of(ending: Ending) -> Event:

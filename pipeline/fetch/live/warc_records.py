@@ -4,7 +4,6 @@ Written by hand and not by warcio, which reads a head and writes it anew: what a
 warcio, pywb and our own reader read the result is tested.
 """
 
-import base64
 import datetime
 import functools
 import hashlib
@@ -28,13 +27,13 @@ _STORED_MOST = 0xFFFF
 _PACKED = frozenset({"gzip", "x-gzip", "br", "zstd", "deflate", "compress"})
 
 
-def exchange_records(exchange: Exchange) -> tuple[bytes, bytes]:
-    """The answer, and the request that names it."""
+def exchange_records(exchange: Exchange, sha256: str = "") -> tuple[bytes, bytes]:
+    """The answer, and the request that names it. sha256: of what is behind the answer's head, where that is known."""
     name, about = _new_id(), _about(exchange)
     request = (
         f"WARC-Type: request\r\nWARC-Record-ID: {_new_id()}\r\nWARC-Concurrent-To: {name}\r\n{about}{_TYPE}request\r\n"
     )
-    return _response(name, about, exchange), _member(request, exchange.request, packed=True)
+    return _response(name, about, exchange, sha256), _member(request, exchange.request, packed=True)
 
 
 def copied_record(exchange: Exchange, source: str) -> bytes:
@@ -47,11 +46,13 @@ def _about(exchange: Exchange) -> str:
     return f"{about}WARC-IP-Address: {exchange.address}\r\n" if exchange.address else about
 
 
-def _response(name: str, about: str, exchange: Exchange) -> bytes:
+def _response(name: str, about: str, exchange: Exchange, sha256: str = "") -> bytes:
     head = exchange.head
     response = f"WARC-Type: response\r\nWARC-Record-ID: {name}\r\n{about}{_TYPE}response\r\n"
     if head.complete:
-        response += f"WARC-Payload-Digest: {_digest(exchange.response[head.size :])}\r\n"
+        # With the index's own algorithm, so that most pages are gone through once.
+        sha256 = sha256 or hashlib.sha256(memoryview(exchange.response)[head.size :]).hexdigest()
+        response += f"WARC-Payload-Digest: sha256:{sha256}\r\n"
     if exchange.truncated:
         response += f"WARC-Truncated: {exchange.truncated}\r\n"
     packed = head.headers.get("content-encoding", "").lower() in _PACKED
@@ -77,11 +78,6 @@ def _new_id() -> str:
 @functools.lru_cache(maxsize=16)
 def _date(at: int) -> str:
     return datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _digest(block: bytes) -> str:
-    # The algorithm by which archives find the same payload again; it protects nothing.
-    return "sha1:" + base64.b32encode(hashlib.sha1(block, usedforsecurity=False).digest()).decode()
 
 
 def _member(lines: str, block: bytes, *, packed: bool = False) -> bytes:
@@ -111,5 +107,5 @@ def stored(content: bytes) -> bytes:
         block = content[start : start + _STORED_MOST]
         last = start + _STORED_MOST >= len(content)
         parts += [struct.pack("<BHH", last, len(block), len(block) ^ 0xFFFF), block]
-    parts.append(struct.pack("<II", zlib.crc32(content), len(content) & 0xFFFFFFFF))
+    parts.append(struct.pack("<II", _packing().crc32(content), len(content) & 0xFFFFFFFF))
     return b"".join(parts)
