@@ -266,7 +266,8 @@ class Run:
         pages = FindPages(places, archives, section.max_bytes, judge, live, fallbacks)
         kept = functools.partial(live_files.archives, stage.folder) if live or fallbacks else tuple
         total = sum(record.bytes for record in archive_files)
-        with watching.progress(Stage.PAGES, total, "bytes") if archives else contextlib.nullcontext():
+        shown = bool(archives) or section.live
+        with watching.progress(Stage.PAGES, total, "bytes") if shown else contextlib.nullcontext():
             return self._perform(stage, pages, functools.partial(fetch.summed_up, kept=kept))
 
     def extract_documents(self, links: Manifest, pages: Manifest) -> Manifest:
@@ -424,6 +425,8 @@ class Run:
             return done
         manifest = done or stages.perform(stage, work)
         log.info("%s%s", summaries.line(stage.name, manifest["counters"]), " [as before]" if done else "")
+        for sentence in [] if done else summaries.remarks(manifest["counters"]):
+            log.info("%-11s%s", stage.name, sentence)
         for sentence in [] if done else summaries.warnings(manifest["counters"]):
             log.warning("%s", sentence)
         return manifest

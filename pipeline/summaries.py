@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.ledger import FETCHED, Reason, Stage
+from webtext.pace import in_words
 
 REASONS_SHOWN = 5
+HOSTS_SHOWN = 5
+LONG_SECONDS = 60
+"""Less than that at the end of a crawl is not worth a word."""
 
 Counters = Mapping[str, Any]
 
@@ -22,6 +26,21 @@ def warnings(counters: Counters) -> list[str]:
         for damage in counters.get("damages", ())
     ]
     return [*counters.get("warnings", ()), *damages]
+
+
+def remarks(counters: Counters) -> list[str]:
+    """What a person may want to change the next time, a sentence each: what the slowest hosts of the web cost."""
+    web = counters.get("web")
+    if web is None:
+        return []
+    sentence = f"{web['hosts']:,} hosts of the web were asked in {in_words(web['seconds'])}"
+    if web["idle_seconds"] >= LONG_SECONDS:
+        slowest = ", ".join(f"{host['host']} ({host['links']:,} links)" for host in web["slowest"][:HOSTS_SHOWN])
+        sentence += (
+            f"; in the last {in_words(web['idle_seconds'])} of it fewer hosts than half of fetch.concurrency had "
+            f"links left: {slowest}; a smaller fetch.host_budget ends sooner"
+        )
+    return [f"{sentence}."]
 
 
 def _links(counters: Counters) -> str:

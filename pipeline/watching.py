@@ -2,11 +2,17 @@
 
 import contextlib
 import logging
+import time
 from collections.abc import Iterator
 
+import rich.console
+import rich.progress
+import rich.text
+
 from pipeline import progress as events
+from pipeline.progress import Standing
 from webtext import logs
-from webtext.pace import Pace
+from webtext.pace import SECONDS_BETWEEN_LINES, Pace, in_words
 
 log = logging.getLogger("webtext")
 
@@ -15,7 +21,8 @@ log = logging.getLogger("webtext")
 def progress(stage: str, total: int, what: str) -> Iterator[None]:
     """Show how a stage comes along while the block runs: on a terminal as a bar, elsewhere in lines.
 
-    total: how many items it has; what: their name, in the plural.
+    total: how many items it has; what: their name, in the plural. A stage that tells where it stands is shown as it
+    tells it from then on.
     """
     with _bar(stage, total, what) if logs.on_a_terminal() else _lines(stage, total, what):
         yield
@@ -23,35 +30,61 @@ def progress(stage: str, total: int, what: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _bar(stage: str, total: int, what: str) -> Iterator[None]:
-    # Importing rich takes a twentieth of a second, which a run that nobody watches saves.
-    import rich.console
-    import rich.progress
-
-    bar = rich.progress.Progress(
+    bar = _Bar(
         rich.progress.TextColumn("{task.description:<10}"),
         rich.progress.BarColumn(),
         rich.progress.MofNCompleteColumn(),
-        rich.progress.TextColumn(what),
-        rich.progress.TextColumn("{task.fields[rate]}"),
-        rich.progress.TimeRemainingColumn(),
+        rich.progress.TextColumn("{task.fields[what]}"),
+        rich.progress.TextColumn("{task.fields[pace]}", markup=False),
         console=rich.console.Console(stderr=True),
         transient=True,
     )
     with bar:
-        task = bar.add_task(stage, total=total, rate="")
+        task = bar.add_task(stage, total=total, what=what, pace="", visible=bool(total))
 
         def show(which: str, done: int) -> None:
             if which == stage:
-                speed = bar.tasks[0].speed
-                bar.update(task, advance=done, rate=f"{speed:.0f}/s" if speed else "")
+                bar.update(task, advance=done, visible=True, pace=_pace(bar.tasks[0]))
 
-        with events.listening(show):
+        def show_standing(which: str, standing: Standing) -> None:
+            if which == stage:
+                bar.details = standing.details
+                bar.update(
+                    task,
+                    total=standing.total,
+                    completed=standing.done,
+                    what=standing.what,
+                    pace=standing.pace,
+                    visible=True,
+                )
+
+        with events.listening(show), events.watching(show_standing):
             yield
+
+
+class _Bar(rich.progress.Progress):
+    """A bar, and a line beneath it."""
+
+    details = ""
+
+    def get_renderables(self) -> Iterator[rich.console.RenderableType]:
+        """What is drawn."""
+        yield self.make_tasks_table(self.tasks)
+        if self.details:
+            yield rich.text.Text(self.details, style="dim", no_wrap=True, overflow="ellipsis")
+
+
+def _pace(task: rich.progress.Task) -> str:
+    if not task.speed:
+        return ""
+    left = "" if task.time_remaining is None else f", {in_words(task.time_remaining)} left"
+    return f"{task.speed:,.0f}/s{left}"
 
 
 @contextlib.contextmanager
 def _lines(stage: str, total: int, what: str) -> Iterator[None]:
     pace = Pace(total)
+    said = time.monotonic()
 
     def show(which: str, done: int) -> None:
         if which == stage and pace.advance(done):
@@ -65,5 +98,11 @@ def _lines(stage: str, total: int, what: str) -> Iterator[None]:
                 pace.minutes_left,
             )
 
-    with events.listening(show):
+    def show_standing(which: str, standing: Standing) -> None:
+        nonlocal said
+        if which == stage and time.monotonic() - said >= SECONDS_BETWEEN_LINES:
+            said = time.monotonic()
+            events.log_standing(stage, standing)
+
+    with events.listening(show), events.watching(show_standing):
         yield

@@ -9,7 +9,7 @@ FORMATS = ("text", "json")
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a record: time (UTC), level, logger, message, and the traceback where there is one."""
+    """One JSON object a record: time (UTC), level, logger, message; facts and the traceback where there are any."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as a line of JSON."""
@@ -19,6 +19,8 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if hasattr(record, "facts"):
+            entry["facts"] = record.facts
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
         return json.dumps(entry, ensure_ascii=False)

@@ -5,6 +5,14 @@ import time
 SECONDS_BETWEEN_LINES = 30
 
 
+def in_words(seconds: float) -> str:
+    """A time for a person: 40 s, 12 min, 3.5 h, 2.1 days."""
+    for size, name in ((86_400, "days"), (3_600, "h")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {name}"
+    return f"{seconds / 60:.0f} min" if seconds >= 100 else f"{seconds:.0f} s"
+
+
 class Pace:
     """Work that has begun, `total` of whatever it is counted in."""
 

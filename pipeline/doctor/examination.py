@@ -20,6 +20,7 @@ from pipeline.doctor.web import Server
 from pipeline.fetch.live.resolving import LookUp, system_look_up
 from pipeline.fetch.live.surroundings import attainable_files
 from pipeline.harvest.reddit.sources import sources
+from pipeline.sandbox import cores
 from webtext import storage
 
 
@@ -63,10 +64,10 @@ def servers(config: CorpusConfig) -> list[Server]:
 
 
 def _machine(config: CorpusConfig, links: int) -> Iterator[Finding]:
-    found = machine.look_at_processors()
-    yield machine.check_processors(found, config.extract.workers)
     limits = children.limits(config)
-    extraction = machine.Extraction(limits.workers, limits.memory_bytes)
+    workers = limits.workers or cores()
+    yield machine.check_processors(machine.look_at_processors(), workers)
+    extraction = machine.Extraction(workers, limits.memory_bytes)
     yield from machine.check_memory(machine.look_at_memory(), extraction, links)
     files = machine.look_at_open_files()
     concurrency = config.fetch.concurrency if config.fetch.live else None

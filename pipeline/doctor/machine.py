@@ -101,9 +101,8 @@ def _text(path: Path) -> str:
         return ""
 
 
-def check_processors(found: Processors, workers: int) -> Finding:
-    """Whether there is a processor for every child. workers: children; 0 for one for each core."""
-    children = workers or found.present
+def check_processors(found: Processors, children: int) -> Finding:
+    """Whether there is a processor for every child that extracts."""
     usable = max(1, int(found.usable))
     if children > found.usable:
         return warning(

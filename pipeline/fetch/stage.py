@@ -27,6 +27,8 @@ from pipeline.fetch.archives import MAX_HOPS, Chooser, Refuse, refuse_wikipedia
 from pipeline.fetch.captures import CAPTURES, Damage
 from pipeline.fetch.catalogue import Catalogue, IdSet, look_up, make_catalogue
 from pipeline.fetch.index import REQUESTS
+from pipeline.fetch.live import tail
+from pipeline.fetch.live.tail import Tail
 from pipeline.records import RecordReader
 from pipeline.sandbox import cores
 from webtext import parquet, storage
@@ -59,6 +61,8 @@ class Found:
     files: tuple[FileRecord, ...]
     counters: Mapping[str, int]
     damages: tuple[Damage, ...] = ()
+    tail: Tail | None = None
+    """What the end of a crawl cost."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,8 +174,8 @@ def answer_live(
         | "Settle" >> beam.ParDo(_Settle(places, live.shards)).with_outputs(_WANTED, main=_ANSWERS)
     )
     fetched, counted = settled[_WANTED] | "Fetch live" >> FetchLive(live)
-    pages = fetched | "Fetched" >> beam.MapTuple(lambda partition, packed: (partition, (_ANSWERS, packed)))
-    found = counted | "Counted" >> beam.Map(lambda each: Found((), each.counters))
+    pages = fetched | "Fetched" >> beam.MapTuple(_as_answers)
+    found = counted | "Counted" >> beam.Map(lambda each: Found((), each.counters, tail=each.tail))
     return (settled[_ANSWERS], pages) | "Archived and fetched" >> beam.Flatten(), found
 
 
@@ -363,11 +367,12 @@ def summed_up(found: Iterable[Found], kept: Callable[[], Sequence[FileRecord]] =
     kept: the files that hold what was fetched live, when all is done.
 
     Counters: `archives`, `captures`, `damaged_places`, `damaged_bytes`, `fetched` and one for each reason; `damages` is
-    a list of the places themselves, at most 100 an archive.
+    a list of the places themselves, at most 100 an archive; `web` tells of the time that fetching took.
     """
     everything = list(found)
     total = results.added_up(everything)
     damages = sorted(damage for each in everything for damage in each.damages)
-    counters = {**total.counters, "damages": [damage._asdict() for damage in damages]}
+    tails = [each.tail for each in everything if each.tail is not None]
+    counters = {**total.counters, **tail.counters(tails), "damages": [damage._asdict() for damage in damages]}
     files = sorted([*total.files, *kept()], key=lambda record: record.path)
     return dataclasses.replace(total, files=files, counters=counters)

@@ -27,10 +27,12 @@ from pipeline.fetch.live.resolving import GuardedResolver, is_final
 from pipeline.fetch.live.robots import Robots, Standing
 from pipeline.fetch.live.rules import FetchRules
 from pipeline.fetch.live.scribe import Scribe, Written
-from pipeline.fetch.live.statistics import Statistics
+from pipeline.fetch.live.statistics import Statistics, finishes
 from pipeline.fetch.live.surroundings import DEFAULT, Surroundings
+from pipeline.fetch.live.tail import Tail, tail_of
 from pipeline.fetch.live.taking import Taking, spread_of
 from pipeline.fetch.live.transfer import CONNECT_SECONDS, Client, Stop
+from pipeline.fetch.live.watch import Watch
 from pipeline.ledger import Ending, Reason, dropped, failed
 from pipeline.records import RecordReader
 from pipeline.warc import unpack_record
@@ -39,15 +41,8 @@ from webtext import storage
 MAX_PER_ADDRESS = 8
 """Requests in flight to one network address, whatever the hosts: a machine with a thousand sites is one machine."""
 RESOLVER_THREADS = 32
-STOP_SECONDS = 0.5
-"""Between two looks at whether to stop."""
-TELL_SECONDS = 30.0
 LEAST_SECONDS = 1.0
 """What a request is given when those before it have used up the link's time."""
-
-
-class StoppedError(Exception):
-    """Nobody waits for the crawl any more."""
 
 
 class Crawl:
@@ -59,6 +54,8 @@ class Crawl:
         """Get ready. folder: where the journal's files lie."""
         self.book = Book(links, journal, rules.manners.host_budget)
         self.statistics = Statistics(len(links))
+        self.tail = Tail()
+        """What its end cost, when it is over."""
         self._journal = journal
         self._folder = folder
         self._rules = rules
@@ -81,6 +78,7 @@ class Crawl:
         is full.
         """
         found = self.book.recover(key)
+        self.statistics.known = self.book.links.ended_count
         self._journal.begin(key, self._facts(), int(time.time()))
         self._loop = asyncio.get_running_loop()
         scribe = Scribe(self._journal, self._rules.max_bytes)
@@ -91,18 +89,21 @@ class Crawl:
         self._hosts = Hosts(self._client, self._rules.manners)
         self._taking = Taking(self.book, scribe, self._hosts, self.statistics, self._rules, self._around)
         self._most_open = self._around.open_files() // 2
+        self._workers = min(self._rules.concurrency, self._most_open, len(self.book.links))
         self._open_lanes(found)
-        workers = [
-            asyncio.ensure_future(self._work())
-            for _ in range(min(self._rules.concurrency, self._most_open, len(self.book.links)))
-        ]
-        watch = asyncio.ensure_future(self._watch())
+        began = self._loop.time()
+        workers = [asyncio.ensure_future(self._work()) for _ in range(self._workers)]
+        stopping, in_work = self._around.stopping, self._in_flight.total
+        looking = Watch(self._hosts, self.statistics, stopping, in_work, self._workers)
+        watch = asyncio.ensure_future(looking.run())
         try:
             finished = asyncio.ensure_future(_all_of(workers))
             await asyncio.wait([finished, watch], return_when=asyncio.FIRST_COMPLETED)
             for each in (finished, watch):
                 if each.done():
                     each.result()
+            ended = finishes(self._hosts.lanes.values(), began, self._loop.time())
+            self.tail = tail_of(ended, self._loop.time() - began, self._workers)
         finally:
             for task in (watch, *workers):
                 task.cancel()
@@ -124,6 +125,8 @@ class Crawl:
         links, manners = self.book.links, self._rules.manners
         for host, rows in links.by_host():
             self._hosts.lane(host).rows = [row for row in rows[: manners.host_budget] if row not in found.hops]
+            over_budget = sum(not links.ended(row) for row in rows[manners.host_budget :])
+            self.statistics.ended(Reason.HOST_BUDGET.value, over_budget)
         with RecordReader() as reader:
             for origin, event in found.words.items():
                 word = self._recovered_word(event, reader)
@@ -135,6 +138,7 @@ class Crawl:
         for host, ending in found.hosts.items():
             lane = self._hosts.lane(host)
             lane.state = dataclasses.replace(lane.state, ending=ending)
+            self.statistics.ended(ending.reason.value, sum(not links.ended(row) for row in lane.rows))
         for row, trail in found.hops.items():
             self._taking.send(PageErrand(trail[-1], trail[:-1], row=row, id=links.id(row)), visits=False)
         for lane in list(self._hosts.lanes.values()):
@@ -154,16 +158,6 @@ class Crawl:
             return None
         read = judging.read_robots(record.http, record.payload, self._rules)
         return None if isinstance(read, Ending) else Word(read, None, until)
-
-    async def _watch(self) -> None:
-        told = self._loop.time()
-        while True:
-            await asyncio.sleep(STOP_SECONDS)
-            if self._around.stopping():
-                raise StoppedError
-            if self._loop.time() - told >= TELL_SECONDS:
-                told = self._loop.time()
-                self.statistics.tell(self._hosts.lanes.values())
 
     async def _work(self) -> None:
         while (lane := await self._hosts.scheduler.next()) is not None:

@@ -25,6 +25,7 @@ from pipeline.fetch.live.links import LINKS, Links, links_table
 from pipeline.fetch.live.redirects import MAX_HOPS
 from pipeline.fetch.live.rules import FetchRules
 from pipeline.fetch.live.surroundings import Refuse, Surroundings
+from pipeline.fetch.live.tail import Tail
 from webtext import storage
 
 SOURCE = "live"
@@ -39,9 +40,10 @@ Packed = tuple[int, bytes]
 
 @dataclasses.dataclass(frozen=True)
 class Counted:
-    """What a crawl counted."""
+    """What a crawl counted, and what its end cost."""
 
     counters: Mapping[str, int]
+    tail: Tail
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +111,7 @@ class _Crawl(beam.DoFn):
         left = links_table((links.id(row), trail) for row, trail in sorted(crawl.book.left.items()))
         for owner, part in by_owner(left, crawling.shards):
             yield beam.pvalue.TaggedOutput(_LEFT, (owner, tables.pack(part)))
-        yield beam.pvalue.TaggedOutput(_COUNTED, Counted({"requests": crawl.statistics.requests}))
+        yield beam.pvalue.TaggedOutput(_COUNTED, Counted({"requests": crawl.statistics.requests}, crawl.tail))
 
 
 def wanted_links(links: pa.Table, answered: pa.Array | pa.ChunkedArray) -> pa.Table:

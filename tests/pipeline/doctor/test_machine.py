@@ -30,17 +30,17 @@ def test_children_that_may_use_more_than_there_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "workers", "state"),
+    ("found", "children", "state"),
     [
-        (Processors(4, 4.0), 0, State.OK),
-        (Processors(64, 4.0), 0, State.WARNING),  # a container on a large machine
-        (Processors(4, 0.5), 0, State.WARNING),
+        (Processors(4, 4.0), 4, State.OK),
+        (Processors(64, 4.0), 64, State.WARNING),  # a container on a large machine
+        (Processors(4, 0.5), 4, State.WARNING),
         (Processors(4, 4.0), 5, State.WARNING),
         (Processors(64, 4.0), 4, State.OK),
     ],
 )
-def test_processors(found: Processors, workers: int, state: State) -> None:
-    assert machine.check_processors(found, workers).state is state
+def test_processors(found: Processors, children: int, state: State) -> None:
+    assert machine.check_processors(found, children).state is state
 
 
 @pytest.mark.parametrize(
