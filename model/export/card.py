@@ -34,6 +34,7 @@ def write_card(facts: Facts) -> str:
         config=facts.config,
         training=training,
         perplexity=_perplexity(facts),
+        per_byte=training.validated.get("validation_loss_per_byte") if training and training.validated else None,
         begun_from=Path(begun).name if begun else None,
         version=webtext.__version__,
     )

@@ -17,6 +17,7 @@ from model.training.config import TrainConfig
 from tests.model.training.token_folders import write_tokens
 from webtext import storage
 
+MEASURED = {"validation_loss": 4.75, "validation_loss_per_byte": 1.625}
 SHAPE = GPT2Config(layers=2, heads=2, width=32, context=32, vocabulary=300)
 
 
@@ -37,7 +38,7 @@ def trained(folder: Path, **changes: Any) -> Path:
     identity.write(folder / "run", identity.identity_of(TrainConfig.model_validate(values), SHAPE, manifest))
     rows = [
         {"step": step, "loss": 5.0 - step / 8, "seconds": 360.0, "cost": step / 4, **validated}
-        for step, validated in enumerate([{}, {}, {"validation_loss": 4.75}, {}, {}, {"validation_loss": 1.0}], start=1)
+        for step, validated in enumerate([{}, {}, MEASURED, {}, {}, {"validation_loss": 1.0}], start=1)
     ]
     lines = [json.dumps(row) for row in rows]
     (folder / "run" / "metrics.jsonl").write_text("\n".join(lines) + '\n{"step": 7, "lo')
@@ -66,8 +67,18 @@ def test_a_runs_card_tells_what_it_measured_up_to_the_checkpoint(tmp_path: Path)
     measured = sections(card)["What was measured"]
     assert "| training, the last batch | 4.5 | 4 |" in measured
     assert "| validation | 4.75 | 3 |" in measured  # the row of step 6 came later
-    assert "perplexity is 115.5843 " in measured
+    assert "perplexity is 115.5843 a token" in measured
+    assert "1.625 nats a byte of text" in measured
     assert str(tmp_path) not in card
+
+
+def test_a_loss_that_was_not_measured_by_the_byte_is_not_told_so(tmp_path: Path) -> None:
+    checkpoint = trained(tmp_path)
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    metrics.write_text(metrics.read_text().replace("validation_loss_per_byte", "something_else"))
+    measured = sections(write_card(facts(training_of(checkpoint))))["What was measured"]
+    assert "perplexity" in measured
+    assert "byte" not in measured
 
 
 def test_tokens_that_are_gone_or_others_are_not_described(tmp_path: Path) -> None:
