@@ -16,6 +16,7 @@ examples:
   webtext corpus --config configs/corpus/webtext.yaml --set output=runs/2011 --set 'harvest.dumps=["RS_2011-*.zst"]'
   webtext corpus --config my.yaml --dry-run
   webtext corpus --config my.yaml --until pages
+  webtext corpus --config my.yaml --runner spark --set runner.options.spark_master_url=spark://10.0.0.1:7077
 
 The same command again goes on where the last one ended; finished stages whose inputs and config are unchanged are kept.
 Options that webtext does not know are given to Beam. Every config key: pipeline/config.py.
@@ -30,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.epilog = EXAMPLES
     arguments.add_config(parser)
+    arguments.add_runner(parser)
     parser.add_argument(
         "--until",
         choices=[stage.value for stage in Stage],

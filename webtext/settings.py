@@ -1,6 +1,7 @@
 """Configs: YAML and `--set key=value` overrides, checked against a pydantic model; one line explains what is wrong."""
 
 import difflib
+import types
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
@@ -21,21 +22,34 @@ class Section(pydantic.BaseModel):
 Config = TypeVar("Config", bound=Section)
 
 
-def load(model: type[Config], path: str | None, overrides: Sequence[str] = ()) -> Config:
+def load(
+    model: type[Config],
+    path: str | None,
+    overrides: Sequence[str] = (),
+    sections: Mapping[str, str] = types.MappingProxyType({}),
+) -> Config:
     """Read a config.
 
-    path: a YAML file, or None for defaults alone. overrides: `a.b=value`, value in YAML, applied from left to right.
+    path: a YAML file, or None for defaults alone. sections: YAML files that take the place of sections of it, by the
+    sections' names. overrides: `a.b=value`, value in YAML, applied from left to right.
     Raises UserError for a file that cannot be read, a wrong key or a wrong value: it names the key, the value and what
     is allowed.
     """
     values = _read(path) if path is not None else {}
+    for section, file in sections.items():
+        values[section] = _read(file)
     for override in overrides:
         _apply(values, override)
     try:
         return model.model_validate(values)
     except pydantic.ValidationError as error:
         overridden = {override.partition("=")[0] for override in overrides}
-        sentences = (_sentence(model, details, path, overridden) for details in error.errors(include_url=False))
+        sentences = (
+            _sentence(
+                model, details, sections.get(str(details["loc"][0]), path) if details["loc"] else path, overridden
+            )
+            for details in error.errors(include_url=False)
+        )
         raise UserError(" ".join(sentences)) from None
 
 

@@ -50,5 +50,6 @@ def flags(runner: Runner, scratch: Path) -> Iterator[str]:
     for package in OPENED:
         yield f"--add-opens=java.base/{package}=ALL-UNNAMED"
     yield f"-Xmx{runner.memory}"
+    yield "-XX:TieredStopAtLevel=1"  # the work is Python's: better compiled code costs more than it saves
     yield "-XX:+ExitOnOutOfMemoryError"  # whoever waits for one that goes on without memory waits for ever
     yield f"-Djava.io.tmpdir={scratch}"
