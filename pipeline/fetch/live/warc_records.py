@@ -29,16 +29,15 @@ _PACKED = frozenset({"gzip", "x-gzip", "br", "zstd", "deflate", "compress"})
 
 def exchange_records(exchange: Exchange, sha256: str = "") -> tuple[bytes, bytes]:
     """The answer, and the request that names it. sha256: of what is behind the answer's head, where that is known."""
-    name, about = _new_id(), _about(exchange)
-    request = (
-        f"WARC-Type: request\r\nWARC-Record-ID: {_new_id()}\r\nWARC-Concurrent-To: {name}\r\n{about}{_TYPE}request\r\n"
-    )
+    about, (name, own) = _about(exchange), _new_ids(2)
+    request = f"WARC-Type: request\r\nWARC-Record-ID: {own}\r\nWARC-Concurrent-To: {name}\r\n{about}{_TYPE}request\r\n"
     return _response(name, about, exchange, sha256), _member(request, exchange.request, packed=True)
 
 
 def copied_record(exchange: Exchange, source: str) -> bytes:
     """The answer alone, as an archive has it at the address `source`."""
-    return _response(_new_id(), f"{_about(exchange)}WARC-Source-URI: {source}\r\n", exchange)
+    (name,) = _new_ids(1)
+    return _response(name, f"{_about(exchange)}WARC-Source-URI: {source}\r\n", exchange)
 
 
 def _about(exchange: Exchange) -> str:
@@ -62,17 +61,20 @@ def _response(name: str, about: str, exchange: Exchange, sha256: str = "") -> by
 def info_record(name: str, at: int, facts: Iterable[tuple[str, str]]) -> bytes:
     """What a file begins with: who wrote it, and how it was fetched."""
     block = "".join(f"{field}: {value}\r\n" for field, value in facts).encode()
+    (own,) = _new_ids(1)
     return _member(
-        f"WARC-Type: warcinfo\r\nWARC-Record-ID: {_new_id()}\r\nWARC-Date: {_date(at)}\r\nWARC-Filename: {name}\r\n"
+        f"WARC-Type: warcinfo\r\nWARC-Record-ID: {own}\r\nWARC-Date: {_date(at)}\r\nWARC-Filename: {name}\r\n"
         "Content-Type: application/warc-fields\r\n",
         block,
     )
 
 
-def _new_id() -> str:
-    """A random identifier (RFC 9562, version 4), without the detour over an object."""
-    digits = os.urandom(16).hex()
-    return f"<urn:uuid:{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}>"
+def _new_ids(count: int) -> list[str]:
+    """Random identifiers (RFC 9562, version 4), from the system at one go, and without the detour over objects."""
+    return [
+        f"<urn:uuid:{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}>"
+        for digits in os.urandom(16 * count).hex(" ", 16).split()
+    ]
 
 
 @functools.lru_cache(maxsize=16)
