@@ -93,8 +93,8 @@ class Crawl:
         self._open_lanes(found)
         began = self._loop.time()
         workers = [asyncio.ensure_future(self._work()) for _ in range(self._workers)]
-        stopping, in_work = self._around.stopping, self._in_flight.total
-        looking = Watch(self._hosts, self.statistics, stopping, in_work, self._workers)
+        stopping, in_flight = self._around.stopping, self._in_flight.total
+        looking = Watch(self._hosts, self.statistics, stopping, in_flight, self._workers)
         watch = asyncio.ensure_future(looking.run())
         try:
             finished = asyncio.ensure_future(_all_of(workers))

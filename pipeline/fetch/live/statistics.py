@@ -124,8 +124,8 @@ class Statistics:
         if links:
             self.endings[reason] += links
 
-    def standing(self, in_work: int, workers: int) -> Standing:
-        """Where things stand now. in_work: hosts that are being asked; workers: how many could be at once."""
+    def standing(self, in_flight: int, workers: int) -> Standing:
+        """Where things stand now. in_flight: requests; workers: the most that could be."""
         links, left = self.endings.total(), self.left
         now = Sample(self._clock(), links, self.endings[FETCHED], self.requests, self._busy)
         self._samples.append(now)
@@ -143,13 +143,13 @@ class Statistics:
             total=self.links,
             what="links",
             pace=f"{pages_a_second:,.1f} pages/s" + (f", {in_words(seconds)} left" if left.requests else ""),
-            details=_details(self.endings[FETCHED], in_work, left.hosts, reasons[:REASONS_SHOWN], slowest),
+            details=_details(self.endings[FETCHED], in_flight, left.hosts, reasons[:REASONS_SHOWN], slowest),
             facts={
                 "fetched": self.endings[FETCHED],
                 "requests": self.requests,
                 "pages_per_second": round(pages_a_second, 2),
                 "links_per_second": round((now.links - first.links) / passed, 2),
-                "hosts_in_work": in_work,
+                "in_flight": in_flight,
                 "hosts_left": left.hosts,
                 "requests_left": left.requests,
                 "seconds_left": round(seconds),
@@ -159,10 +159,12 @@ class Statistics:
         )
 
 
-def _details(fetched: int, in_work: int, hosts: int, reasons: list[tuple[str, int]], slowest: tuple[Slow, ...]) -> str:
+def _details(
+    fetched: int, in_flight: int, hosts: int, reasons: list[tuple[str, int]], slowest: tuple[Slow, ...]
+) -> str:
     """slowest: the hosts that decide when all is done, none where the work as a whole does."""
     told = ", ".join(f"{reason} {count:,}" for reason, count in reasons)
-    parts = [f"{fetched:,} pages", f"{in_work:,} hosts in work, {hosts:,} left"]
+    parts = [f"{fetched:,} pages", f"{in_flight:,} in flight, {hosts:,} hosts left"]
     if told:
         parts.append(told)
     if slowest:

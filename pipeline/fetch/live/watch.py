@@ -32,14 +32,14 @@ class Watch:
         hosts: Hosts,
         statistics: Statistics,
         stopping: Callable[[], bool],
-        in_work: Callable[[], int],
+        in_flight: Callable[[], int],
         workers: int,
     ) -> None:
-        """Get ready. in_work: tells how many hosts are being asked; workers: how many could be at once."""
+        """Get ready. in_flight: tells how many requests are; workers: the most that could be."""
         self._hosts = hosts
         self._statistics = statistics
         self._stopping = stopping
-        self._in_work = in_work
+        self._in_flight = in_flight
         self._workers = workers
 
     async def run(self) -> None:
@@ -62,4 +62,4 @@ class Watch:
             told = now() if due else told
 
     def _standing(self) -> Standing:
-        return self._statistics.standing(self._in_work(), self._workers)
+        return self._statistics.standing(self._in_flight(), self._workers)

@@ -69,7 +69,7 @@ def test_paces_are_those_of_the_last_minute() -> None:
         time = float(second)
         counts.ended("fetched", 10 if second < 100 else 1)
         counts.asked(0.5)
-        standing = counts.standing(in_work=7, workers=4)
+        standing = counts.standing(in_flight=7, workers=4)
     assert standing.facts["links_per_second"] == standing.facts["pages_per_second"] == pytest.approx(1.0, rel=0.05)
     assert standing.done == 1000 + 1000 + 100
     assert len(counts._samples) < 70
@@ -78,7 +78,7 @@ def test_paces_are_those_of_the_last_minute() -> None:
     standing = counts.standing(7, 4)
     assert standing.done == standing.total == 10_000  # links that came back from other shards count twice
     assert "80 s left" in standing.pace
-    assert standing.details == "1,100 pages; 7 hosts in work, 3 left; http_error 9,000; longest: a.test 80 s (40 links)"
+    assert standing.details == "1,100 pages; 7 in flight, 3 hosts left; http_error 9,000; longest: a.test 80 s (40 links)"
     assert json.loads(json.dumps(standing.facts))["slowest"] == [{"host": "a.test", "links": 40, "seconds": 80.0}]
 
 
@@ -149,7 +149,7 @@ def test_a_crawl_tells_where_it_stands_and_what_its_end_cost(tmp_path: Path, qui
     middle = next(standing for standing in standings if standing.facts["hosts_left"] == 1)
     assert middle.facts["slowest"][0]["host"] == "127.0.0.1"
     assert 0 < middle.facts["seconds_left"] <= 2 or middle.facts["slowest"][0]["seconds"] < 0.5
-    assert middle.facts["hosts_in_work"] <= 2
+    assert middle.facts["in_flight"] <= 2
     end = crawled.crawl.tail
     assert [finish.host for finish in end.slowest] == ["127.0.0.1", "127.2.0.9"]
     assert end.slowest[0].links == 10
