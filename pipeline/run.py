@@ -15,6 +15,7 @@ import apache_beam as beam
 
 from pipeline import children, engines, results, runners, summaries, watching
 from pipeline.config import CorpusConfig
+from pipeline.dedup import references
 from pipeline.dedup.references import PrepareReferences
 from pipeline.dedup.sources import release_parts
 from pipeline.dedup.stage import FindDuplicates
@@ -303,9 +304,9 @@ class Run:
         partitions = partitions_of(links)
 
         def search() -> Results:
-            if reference_files:
-                self._execute(PrepareReferences(reference_files, self.config.output, section.permutations))
-            return self._gather(
+            prepared = PrepareReferences(reference_files, self.config.output, section.permutations)
+            texts = self._gather(stage, prepared, references.summed_up).counters if reference_files else {}
+            found = self._gather(
                 stage,
                 FindDuplicates(
                     run=self.config.output,
@@ -317,6 +318,7 @@ class Run:
                     max_cluster_share=section.max_cluster_share,
                 ),
             )
+            return dataclasses.replace(found, counters={**found.counters, **texts})
 
         return self._perform_work(stage, search)
 

@@ -1,7 +1,9 @@
 """Texts that nothing in the corpus may be a copy of, such as Wikipedia's: made comparable, once, before the search."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import lzma
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 import apache_beam as beam
@@ -10,15 +12,18 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import zstandard
 
 from pipeline import layout, minhash, schemas
 from pipeline.dedup.sources import REFERENCES
 from pipeline.ledger import Stage
 from webtext import parquet, storage
 from webtext.errors import UserError
+from webtext.stages import Results
 
 COLUMNS = pa.schema([("id", pa.string()), ("text", pa.string()), ("url", pa.string())])
 ROWS_AT_ONCE = 2048
+_DAMAGE = (OSError, EOFError, pa.ArrowException, zlib.error, lzma.LZMAError, zstandard.ZstdError)
 
 
 @dataclasses.dataclass(eq=False)  # Beam writes to its transforms, so it cannot be frozen
@@ -75,14 +80,32 @@ def _signatures(table: pa.Table, permutations: int) -> pa.Table:
 def read(path: str) -> Iterator[tuple[pa.Table, int]]:
     """A file's texts, some thousands at a time, as `COLUMNS`, and how many lines among them could not be read.
 
-    Raises UserError for a Parquet file without a column `text`.
+    Raises UserError for a Parquet file without a column `text`, and for a file that is damaged.
     """
-    if path.endswith(".parquet"):
-        with parquet.opened(path) as columns:
-            yield from _read_parquet(path, columns)
-        return
-    with fsspec.open(path, "rb", compression="infer") as lines:
-        yield from _read_lines(path, lines)
+    try:
+        if path.endswith(".parquet"):
+            with parquet.opened(path) as columns:
+                yield from _read_parquet(path, columns)
+            return
+        with fsspec.open(path, "rb", compression="infer") as lines:
+            yield from _read_lines(path, lines)
+    except _DAMAGE as error:
+        words = " ".join(str(error).split()).rstrip(".") or "it breaks off"
+        raise UserError(
+            f"dedup.references: {path} cannot be read ({words}); mend or remove it and run the same command again."
+        ) from error
+
+
+def summed_up(prepared: Iterable[tuple[str, int, int]]) -> Results:
+    """What the manifest tells of the files: how many texts they held, and a warning for each that has bad lines."""
+    files = sorted(prepared)
+    warnings = [
+        f"{path}: {bad:,} {'line has' if bad == 1 else 'lines have'} no text that can be read; passed over."
+        for path, _, bad in files
+        if bad
+    ]
+    counters: dict[str, Any] = {"reference_texts": sum(texts for _, texts, _ in files)}
+    return Results([], {**counters, "warnings": warnings} if warnings else counters)
 
 
 def _read_parquet(path: str, file: pq.ParquetFile) -> Iterator[tuple[pa.Table, int]]:

@@ -66,3 +66,36 @@ def test_a_parquet_file_without_text_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"body": ["a"]}), tmp_path / "a.parquet")
     with pytest.raises(UserError, match="no column 'text'"):
         list(references.read(str(tmp_path / "a.parquet")))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        *(
+            (f"a.{kind}", b"this is no such file")
+            for kind in ("parquet", "jsonl.gz", "jsonl.bz2", "jsonl.xz", "jsonl.zst")
+        ),
+        *((f"a.{kind}", b"") for kind in ("parquet", "jsonl.bz2", "jsonl.xz", "jsonl.zst")),
+    ],
+)
+def test_a_file_that_is_damaged_is_named(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=rf"dedup.references: .*{name} cannot be read \(.+\); mend or remove it"):
+        list(references.read(str(tmp_path / name)))
+
+
+def test_a_file_that_breaks_off_is_named(tmp_path: Path) -> None:
+    whole = gzip.compress(lines({"text": f"text {n}"} for n in range(5000)))
+    (tmp_path / "a.jsonl.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=r"a.jsonl.gz cannot be read"):
+        list(references.read(str(tmp_path / "a.jsonl.gz")))
+
+
+def test_bad_lines_are_told() -> None:
+    summed = references.summed_up([("b.jsonl", 10, 0), ("a.jsonl", 5, 1), ("c.jsonl", 0, 1200)])
+    assert summed.counters["reference_texts"] == 15
+    assert summed.counters["warnings"] == [
+        "a.jsonl: 1 line has no text that can be read; passed over.",
+        "c.jsonl: 1,200 lines have no text that can be read; passed over.",
+    ]
+    assert references.summed_up([("b.jsonl", 10, 0)]).counters == {"reference_texts": 10}
