@@ -59,7 +59,7 @@ def asking(
     section = config.fetch
     common: Mapping[str, Any] = {
         "block_lists": stage.config["block_lists"],
-        **section.model_dump(include={"max_bytes", "also_obey"}),
+        **section.model_dump(include={"max_bytes", "also_obey", "round"}),
         "honour_opt_out": config.extract.honour_opt_out,
     }
 

@@ -251,7 +251,8 @@ class Run:
             config |= {"honour_opt_out": self.config.extract.honour_opt_out}
         without_fallbacks = stage = self._stage(Stage.PAGES, config, inputs, keeps=live_files.KEPT)
         if section.fallbacks:
-            config |= section.model_dump(include={"fallbacks", "also_obey", "commoncrawl_url", "wayback_url"})
+            config = config | section.model_dump(include={"fallbacks", "also_obey", "commoncrawl_url", "wayback_url"})
+            config |= {"round": section.round} if section.round else {}
             config |= {"honour_opt_out": self.config.extract.honour_opt_out}
             stage = self._stage(Stage.PAGES, config, [*inputs, *index], keeps=live_files.KEPT)
         places = Places(self.folder(Stage.LINKS), stage.folder, partitions_of(links))

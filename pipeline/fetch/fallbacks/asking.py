@@ -10,6 +10,8 @@ import pyarrow as pa
 
 from pipeline import schemas, tables
 from pipeline.fetch.captures import rows_of
+from pipeline.fetch.fallbacks import commoncrawl
+from pipeline.fetch.fallbacks.commoncrawl import CommonCrawl
 from pipeline.fetch.fallbacks.dead import with_answer
 from pipeline.fetch.fallbacks.notes import Notes
 from pipeline.fetch.fallbacks.search import Archive, Search, without
@@ -117,4 +119,6 @@ async def _search(
 
 
 def _archive(fallback: Fallback, client: Client, rules: FetchRules) -> Archive:
+    if fallback.name == commoncrawl.NAME:
+        return CommonCrawl(fallback.url, client, rules, fallback.index)
     return Wayback(fallback.url, client, rules)

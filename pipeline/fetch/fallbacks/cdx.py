@@ -65,7 +65,7 @@ def _captures(
         date=date,
         status=_number(fields.get(status)),
         content_type=_text(fields.get(kind)),
-        truncated=_text(fields.get("truncated")),
+        truncated=_text(fields.get("truncated")) or _text(fields.get("warc-truncated")),
         digest=_text(fields.get("digest")),
     )
     if not has_place:

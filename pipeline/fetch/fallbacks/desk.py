@@ -4,10 +4,11 @@ import asyncio
 import dataclasses
 import hashlib
 import time
+from typing import Self
 
 from pipeline.fetch.live import politeness
 from pipeline.fetch.live.politeness import MAX_FAILURES, MAX_TRIES, Manners
-from pipeline.fetch.live.transfer import Asked, Client, Exchange, Line, Stop
+from pipeline.fetch.live.transfer import Asked, Client, Exchange, Line, Stop, Target
 from pipeline.ledger import Ending, Reason, deferred, failed
 from webtext.errors import UserError
 
@@ -25,6 +26,28 @@ class Pace:
     """Least seconds from the first byte of an answer, or from a request where several are in flight, to the next."""
     at_once: int = 1
     """Requests in flight."""
+    refusals: frozenset[int] = frozenset()
+    """Statuses, beside those of a host in trouble, by which it says that it is asked too much."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _PartClient(Client):
+    """A client of one line, whose requests may ask for some bytes of a file."""
+
+    part: list[tuple[int, int]] = dataclasses.field(default_factory=list)
+    """The first and the last byte that the next request asks for, if it asks for a part."""
+
+    @classmethod
+    def like(cls, client: Client) -> Self:
+        """The same client, for another line."""
+        return cls(**{field.name: getattr(client, field.name) for field in dataclasses.fields(Client)})
+
+    def request(self, target: Target) -> bytes:
+        """What is sent."""
+        request = super().request(target)
+        for first, last in self.part:
+            request = request.removesuffix(b"\r\n") + f"Range: bytes={first}-{last}\r\n\r\n".encode()
+        return request
 
 
 class Desk:
@@ -35,7 +58,6 @@ class Desk:
         self.requests = 0
         self.closed: Ending | None = None
         """How links end that would still have to be asked for here; None while the archive answers."""
-        self._client = client
         self._pace = pace
         self._manners = manners
         self._deadline = deadline
@@ -43,13 +65,15 @@ class Desk:
         self._loop = asyncio.get_running_loop()
         self._places = asyncio.Semaphore(pace.at_once)
         self._turn = asyncio.Lock()
-        self._lines = [Line(client) for _ in range(pace.at_once)]
+        clients = [_PartClient.like(client) for _ in range(pace.at_once)]
+        self._lines = [(Line(each), each.part) for each in clients]
         self._ready_at = 0.0
         self._failures = 0
 
-    async def ask(self, url: str, stop: Stop) -> Exchange | Ending:
+    async def ask(self, url: str, stop: Stop, part: tuple[int, int] | None = None) -> Exchange | Ending:
         """Request an address (in ASCII), and again where another try may help.
 
+        part: the first and the last byte that are wanted of a file; None for all of it.
         Returns an exchange whatever its status; an Ending where there is no whole answer, or `stop` refused it, or the
         desk is closed.
         Raises UserError when the address may not be reached.
@@ -62,7 +86,7 @@ class Desk:
                     return self.closed
                 self.requests += 1
                 tries += 1
-                asked = await self._request(url, stop)
+                asked = await self._request(url, stop, part)
             fault, wait = self._trouble(asked)
             self._ready_at = max(self._ready_at, asked.answered_at + self._pace.gap)
             if fault is None:
@@ -84,7 +108,7 @@ class Desk:
 
     async def close(self) -> None:
         """Close the connections."""
-        for line in self._lines:
+        for line, _ in self._lines:
             await line.close()
 
     async def _wait(self) -> None:
@@ -102,12 +126,13 @@ class Desk:
             self.closed = deferred(Reason.HOST_FAILING, words)
         self._ready_at = max(self._ready_at, self._loop.time() + seconds)
 
-    async def _request(self, url: str, stop: Stop) -> Asked:
-        line = self._lines.pop()
+    async def _request(self, url: str, stop: Stop, part: tuple[int, int] | None) -> Asked:
+        line, asked_part = self._lines.pop()
+        asked_part[:] = [] if part is None else [part]
         try:
             return await line.ask(url, self._deadline, stop)
         finally:
-            self._lines.append(line)
+            self._lines.append((line, asked_part))
 
     def _trouble(self, asked: Asked) -> tuple[Ending | None, float]:
         """What is wrong with the host, if anything is, and how long it asks us to stay away."""
@@ -124,7 +149,8 @@ class Desk:
         if exchange.truncated == "disconnect":
             return failed(Reason.CONNECTION_ERROR, "the body breaks off"), 0.0
         status = exchange.head.status
-        if MEMENTO in exchange.head.headers or not politeness.is_trouble(Reason.HTTP_ERROR, status):
+        is_trouble = politeness.is_trouble(Reason.HTTP_ERROR, status) or status in self._pace.refusals
+        if MEMENTO in exchange.head.headers or not is_trouble:
             return None, 0.0
         wait = politeness.retry_after(exchange.head.headers.get("retry-after", ""), time.time())
         if wait is None:

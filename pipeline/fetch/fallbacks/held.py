@@ -1,7 +1,7 @@
 """Captures as an archive's index tells of them, and which of them is asked for first."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pipeline.fetch.live.judging import may_be_html
@@ -32,23 +32,28 @@ class Held(NamedTuple):
     length: int = 0
 
 
-def asked_in_turn(captures: Iterable[Held], at: int | None) -> list[Held]:
+def asked_in_turn(captures: Sequence[Held], at: int | None) -> list[Held]:
     """The captures that may be a page, the best first: a whole page before a clipped one before a redirect; of those
     the nearest to `at` (None: the latest); of equals the earlier, then by place.
+
+    A revisit, which says that a page was still the same, stands for the capture that has it.
     """
     moment = LATEST if at is None else at
-    useful = [(use, held) for held in captures if (use := _usefulness(held)) is not None]
-    return [held for _, held in sorted(useful, key=lambda each: (each[0], *_order(each[1], moment)))][:MOST_ASKED]
+    originals = {held.digest: held for held in reversed(captures) if held.digest and held.content_type != REVISIT}
+    ranked: dict[Held, tuple[int, int, int, str, int, str]] = {}
+    for seen in captures:
+        held = originals.get(seen.digest, seen) if seen.content_type == REVISIT else seen
+        use = _usefulness(held)
+        if use is not None:
+            rank = (use, abs(seen.date - moment), seen.date, held.file, held.offset, held.url)
+            ranked[held] = min(rank, ranked.get(held, rank))
+    return sorted(ranked, key=ranked.__getitem__)[:MOST_ASKED]
 
 
 def distance(captures: Iterable[Held], at: int | None) -> int | None:
     """Seconds between `at` and the nearest capture that is a page by what the index says; None where none is."""
     moment = LATEST if at is None else at
     return min((abs(held.date - moment) for held in captures if _usefulness(held) == 0), default=None)
-
-
-def _order(held: Held, moment: int) -> tuple[int, int, str, int, str]:
-    return abs(held.date - moment), held.date, held.file, held.offset, held.url
 
 
 def _usefulness(held: Held) -> int | None:

@@ -3,6 +3,7 @@
 Beside the events that `pipeline.fetch.live.journal` tells of there is
 
     {"index": ID, "of": QUESTION, "held": [...]}   what the archive's index says of an address, for a link
+    {"fact": ...}                                  what the archive says of itself
 
 so that neither an index nor a record is asked for twice, however often a run is killed.
 """
@@ -24,6 +25,8 @@ class Notes:
 
     def __init__(self, links: Links, journal: Journal) -> None:
         self.links = links
+        self.fact: Any = None
+        """What the archive has said of itself, None where that is not known."""
         self._journal = journal
         self._trails: dict[int, Trail] = {}
         self._answers: dict[int, dict[str, int]] = {}  # by row and question, the lines that hold the answers
@@ -38,6 +41,8 @@ class Notes:
                 row = self.links.row(event["page"])
                 if row is not None and (same or event["outcome"] == FETCHED):
                     self.end(row, line)
+            elif same and "fact" in event:
+                self.fact = event["fact"]
             elif same and "index" in event:
                 row = self.links.row(event["index"])
                 if row is not None:

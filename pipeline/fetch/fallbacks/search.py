@@ -8,8 +8,8 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from typing import Any, Protocol
 
 import webtext
 from pipeline.fetch.fallbacks.desk import Desk
@@ -49,6 +49,17 @@ class Archive(Protocol):
     @property
     def desks(self) -> Sequence[Desk]:
         """Its hosts."""
+        ...
+
+    async def begin(self, known: Any) -> Any:
+        """Learn what it must know before all else. known: what an earlier run learned, None where none did.
+
+        Returns what is worth keeping for later runs, None where that is nothing new.
+        """
+        ...
+
+    async def look_ahead(self, addresses: Sequence[str]) -> None:
+        """Make ready for questions about addresses (normalised): of all links that are brought on now."""
         ...
 
     async def captures(self, url: str, at: int | None, ask: Ask) -> list[Held] | Ending:
@@ -106,27 +117,44 @@ class Search:
         self._notes.recover(key)
         software = [("software", f"webtext/{webtext.__version__}"), ("format", "WARC File Format 1.1")]
         self._journal.begin(key, software, int(time.time()))
-        rows = iter([row for row in range(len(self._notes.links)) if not self._notes.links.ended(row)])
-        workers = [asyncio.ensure_future(self._work(rows)) for _ in range(self._archive.at_once)]
-        watch = asyncio.ensure_future(self._watch())
+        watch, bringing = asyncio.ensure_future(self._watch()), asyncio.ensure_future(self._bring_all())
         try:
-            finished = asyncio.ensure_future(_all_of(workers))
-            await asyncio.wait([finished, watch], return_when=asyncio.FIRST_COMPLETED)
-            for each in (finished, watch):
+            await asyncio.wait([bringing, watch], return_when=asyncio.FIRST_COMPLETED)
+            for each in (bringing, watch):
                 if each.done():
                     each.result()
         finally:
-            for task in (watch, *workers):
+            for task in (watch, bringing):
                 task.cancel()
-            await asyncio.gather(watch, *workers, return_exceptions=True)
+            await asyncio.gather(watch, bringing, return_exceptions=True)
             for desk in self._archive.desks:
                 await desk.close()
             await self._scribe.close()
             self._tell()
 
-    async def _work(self, rows: Iterator[int]) -> None:
+    async def _bring_all(self) -> None:
+        """Bring all links on, a round for each redirect that they follow."""
+        links = self._notes.links
+        left = [row for row in range(len(links)) if not links.ended(row)]
+        self._counts["links"] = len(links) - len(left)
+        log.info("%-11s%s", "pages", f"{self._archive.name}: {len(left):,} links to look for")
+        if left:
+            learned = await self._archive.begin(self._notes.fact)
+            if learned is not None:
+                await self._scribe.keep({"fact": learned})
+        while left:
+            await self._archive.look_ahead([self._notes.trail(row)[-1] for row in left])
+            led_on: list[int] = []
+            rows = iter(left)
+            await _together([self._work(rows, led_on) for _ in range(self._archive.at_once)])
+            left = sorted(led_on)
+
+    async def _work(self, rows: Iterator[int], led_on: list[int]) -> None:
         for row in rows:
-            await self._bring(row)
+            if await self._leads_on(row):
+                led_on.append(row)
+            else:
+                self._counts["links"] += 1
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
@@ -149,26 +177,25 @@ class Search:
             f"{counts['held']:,} found in its index, {counts[FETCHED]:,} taken; {requests:,} requests",
         )
 
-    async def _bring(self, row: int) -> None:
-        """Bring a link to its end, along the redirects that the archive holds."""
-        while True:
-            trail = self._notes.trail(row)
-            at = self._created[row]
-            held = await self._archive.captures(trail[-1], at, self._asking(row))
-            if isinstance(held, Ending):
-                ending = held
-                break
-            if held and len(trail) == 1:
-                self._counts["held"] += 1
-            last = await self._first_page(row, trail, asked_in_turn(held, at))
-            if isinstance(last, Ending):
-                ending = last
-                break
-            if last is None:
-                self._counts["links"] += 1
-                return
+    async def _leads_on(self, row: int) -> bool:
+        """Bring a link to its end, or to where a redirect that the archive holds leads on to."""
+        trail, at = self._notes.trail(row), self._created[row]
+        held = await self._archive.captures(trail[-1], at, self._asking(row))
+        if isinstance(held, Ending):
+            await self._end_without(row, held)
+            return False
+        if held and len(trail) == 1:
+            self._counts["held"] += 1
+        last = await self._first_page(row, trail, asked_in_turn(held, at))
+        if isinstance(last, LeadsOn):
             self._notes.follow(row, (*trail, last.target))
-        self._counts["links"] += 1
+            return True
+        if last is not None:
+            await self._end_without(row, last)
+        return False
+
+    async def _end_without(self, row: int, ending: Ending) -> None:
+        """A link has no page here: for good, which is written down, or because the archive had trouble."""
         if ending.reason is Reason.NOT_IN_ARCHIVE or is_final(ending):
             await self._end(row, fields_of(ending))
         else:
@@ -223,8 +250,15 @@ class Search:
         self._notes.end(row, written.line)
 
 
-async def _all_of(workers: Sequence["asyncio.Future[None]"]) -> None:
-    await asyncio.gather(*workers)
+async def _together(work: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Until all of it is done; when some of it fails, the rest is not waited for."""
+    tasks = [asyncio.ensure_future(each) for each in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def without(why: Ending) -> Ending:

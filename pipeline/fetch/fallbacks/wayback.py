@@ -6,6 +6,8 @@ archive asks for, the client of the Environmental Data & Governance Initiative (
 
 import re
 import urllib.parse
+from collections.abc import Sequence
+from typing import Any
 
 from pipeline import urls
 from pipeline.codings import undo_content_codings
@@ -56,6 +58,12 @@ class Wayback:
         manners = rules.manners
         self.desk = Desk(client, pace(manners.delay_seconds), manners, rules.deadline_seconds, "fetch.wayback_url")
         self.desks = (self.desk,)
+
+    async def begin(self, known: Any) -> Any:
+        """There is nothing to learn."""
+
+    async def look_ahead(self, addresses: Sequence[str]) -> None:
+        """Its index is asked address by address."""
 
     async def captures(self, url: str, at: int | None, ask: Ask) -> list[Held] | Ending:
         """What its index says of an address: the captures that are nearest to a moment."""

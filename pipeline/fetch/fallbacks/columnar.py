@@ -1,0 +1,116 @@
+"""Common Crawl's columnar index, or an extract of it: Parquet files, read once for all links that are looked for.
+
+The index of one crawl has some 3 billion rows in 300 files. Rows are compared where they lie, by a key that Arrow makes
+of the address; only those that match come to Python, which settles it by the link's id.
+"""
+
+from collections.abc import Sequence
+from typing import Self
+
+import fsspec.core
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from pipeline import tables, urls
+from pipeline.fetch.captures import rows_of
+from pipeline.fetch.fallbacks.held import Held
+from webtext import storage
+from webtext.errors import UserError
+
+_NEEDED = ("url", "fetch_time", "fetch_status", "warc_filename", "warc_record_offset", "warc_record_length")
+_ABSENT_IN_OLD_CRAWLS = ("content_mime_type", "content_truncated", "content_digest")
+
+HITS = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("url", pa.string(), nullable=False),
+        pa.field("date", pa.int64(), nullable=False),
+        pa.field("status", pa.int64()),
+        pa.field("content_type", pa.string(), nullable=False),
+        pa.field("truncated", pa.string(), nullable=False),
+        pa.field("digest", pa.string(), nullable=False),
+        pa.field("file", pa.string(), nullable=False),
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("length", pa.int64(), nullable=False),
+    ]
+)
+"""A link's id and the fields of Held as columns."""
+
+
+class Hits:
+    """Captures by link."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = tables.sorted_by(table, "id").combine_chunks()
+        self._ids = np.array(self._table["id"].to_pylist(), "S32")
+
+    @classmethod
+    def none(cls) -> Self:
+        """No captures of anything."""
+        return cls(HITS.empty_table())
+
+    def of(self, link_id: str) -> list[Held]:
+        """The captures of one address."""
+        first, end = (int(np.searchsorted(self._ids, link_id.encode(), side)) for side in ("left", "right"))
+        return [Held(*row[1:]) for row in rows_of(self._table.slice(first, end - first))]
+
+
+def find(files: Sequence[str], addresses: Sequence[str]) -> Hits:
+    """The captures of some addresses (normalised) that index files tell of.
+
+    Raises UserError for a file that is no such index.
+    """
+    keys = pa.array({urls.link_key(address) for address in addresses}, pa.string())
+    ids = {urls.link_id(address) for address in addresses}
+    return Hits(pa.concat_tables([HITS.empty_table(), *(_found(file, keys, ids) for file in files)]))
+
+
+def _found(file: str, keys: pa.Array, ids: set[str]) -> pa.Table:
+    filesystem, location = fsspec.core.url_to_fs(file)
+    try:
+        index = ds.dataset(location, filesystem=None if storage.is_local(file) else filesystem, format="parquet")
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UserError(f"cannot read {file} (fetch.commoncrawl_index): {error}") from None
+    missing = [name for name in _NEEDED if name not in index.schema.names]
+    if missing:
+        raise UserError(
+            f"{file} (fetch.commoncrawl_index) has no column {missing[0]!r}; give files of Common Crawl's columnar "
+            "index, or of a query that keeps its columns' names."
+        )
+    optional = [name for name in _ABSENT_IN_OLD_CRAWLS if name in index.schema.names]
+    rows = index.to_table(columns=[*_NEEDED, *optional], filter=_key(pc.field("url")).isin(keys))
+    return _hits(rows, ids)
+
+
+def _key(url: pc.Expression) -> pc.Expression:
+    """`urls.link_key` of an address that is spelt as most are; of the others, at most a spelling is missed."""
+    for pattern in ("^[a-zA-Z]+://(www\\.)?", "#.*$", "/$"):
+        url = pc.replace_substring_regex(url, pattern, "")
+    return url
+
+
+def _hits(rows: pa.Table, ids: set[str]) -> pa.Table:
+    normal = [urls.normalise(url) or "" for url in rows["url"].to_pylist()]
+    link_ids = pa.array((urls.link_id(url) for url in normal), pa.string())
+    names = set(rows.column_names)
+
+    def text(name: str) -> pa.ChunkedArray | pa.Array:
+        return pc.fill_null(rows[name].cast(pa.string()), "") if name in names else pa.array([""] * len(rows))
+
+    times = pc.cast(rows["fetch_time"], pa.timestamp("s", rows["fetch_time"].type.tz), safe=False)
+    columns = [
+        link_ids,
+        rows["url"],
+        times.cast(pa.int64()),
+        rows["fetch_status"].cast(pa.int64()),
+        text("content_mime_type"),
+        text("content_truncated"),
+        text("content_digest"),
+        rows["warc_filename"],
+        rows["warc_record_offset"].cast(pa.int64()),
+        rows["warc_record_length"].cast(pa.int64()),
+    ]
+    hits = pa.table(columns, names=HITS.names)
+    return hits.filter(pc.is_in(hits["id"], pa.array(ids, pa.string()))).cast(HITS)
