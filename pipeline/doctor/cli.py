@@ -19,7 +19,7 @@ examples:
   webtext doctor --config my.yaml                      and all that the config would need of it
   webtext doctor --config my.yaml --json               for machines
 
-Looks and changes nothing. Asks nobody over the net unless the config does: fetch.live, harvest.reddit.
+Looks and changes nothing. Asks nobody over the net unless the config does: fetch.live, fetch.fallbacks, harvest.reddit.
 The exit code is 0 when nothing is a problem, else 2; warnings do not count.
 """
 

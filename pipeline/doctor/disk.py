@@ -87,9 +87,9 @@ def check(place: Place, needed: int) -> Finding:
     return ok(place.about, f"{place.path} can be written to; {_gb(place.free)} are free, about {_gb(needed)} needed.")
 
 
-def live_needs_local(output: str) -> Finding:
+def needs_local(key: str, output: str) -> Finding:
     """What is fetched is written as it comes."""
-    return problem("disk", f"fetch.live writes as it goes, which {output} cannot: fetch to a local output.")
+    return problem("disk", f"{key} writes as it goes, which {output} cannot: fetch to a local output.")
 
 
 def _gb(size: float) -> str:

@@ -17,6 +17,7 @@ from pipeline.doctor.findings import Finding
 from pipeline.doctor.inputs import Input
 from pipeline.doctor.sizes import Work
 from pipeline.doctor.web import Server
+from pipeline.fetch.fallbacks.commoncrawl import index_url
 from pipeline.fetch.live.resolving import LookUp, system_look_up
 from pipeline.fetch.live.surroundings import attainable_files
 from pipeline.harvest.reddit.sources import sources
@@ -52,15 +53,17 @@ def examine(config: CorpusConfig | None, around: Surroundings = DEFAULT) -> Iter
     yield from examination.of_runner()
 
 
-def uses_names(config: CorpusConfig) -> bool:
-    """Whether hosts are looked up that links name."""
-    return config.fetch.live
-
-
 def servers(config: CorpusConfig) -> list[Server]:
     """The servers beside the links' own that a config relies on; Reddit, which wants credentials, is asked apart."""
-    _ = config
-    return []
+    section = config.fetch
+    found = []
+    if "commoncrawl" in section.fallbacks:
+        found.append(Server("commoncrawl", f"{section.commoncrawl_url.rstrip('/')}/", bare=True))
+        if not section.commoncrawl_index:
+            found.append(Server("commoncrawl", f"{index_url(section.commoncrawl_url).rstrip('/')}/collinfo.json"))
+    if "wayback" in section.fallbacks:
+        found.append(Server("wayback", f"{section.wayback_url.rstrip('/')}/cdx/search/cdx?url=example.org&limit=1"))
+    return found
 
 
 def _machine(config: CorpusConfig, links: int) -> Iterator[Finding]:
@@ -87,6 +90,7 @@ class _Examination:
             ("harvest.dumps", config.harvest.dumps),
             ("harvest.urls", config.harvest.urls),
             ("fetch.archives", config.fetch.archives),
+            ("fetch.commoncrawl_index", config.fetch.commoncrawl_index),
             ("dedup.references", config.dedup.references),
             ("publish.takedown", (config.publish.takedown,) if config.publish.takedown else ()),
             ("publish.reference_domains", (config.publish.reference_domains,) * bool(config.publish.reference_domains)),
@@ -110,20 +114,24 @@ class _Examination:
             yield inputs.check(found, look_into[key](some) if some else (), looked_into=len(some))
         if not self.inputs and self.config.harvest.reddit is None:
             yield inputs.nothing_to_begin_with()
+        yield from inputs.check_block_lists(self.config.harvest)
         for folder in self.config.dedup.against:
             yield inputs.check_release(folder, whole=storage.exists(storage.join(folder, storage.MANIFEST)))
 
     def of_places(self) -> Iterator[Finding]:
         output = disk.look("disk", self.config.output)
         yield disk.check(output, self.work.bytes)
-        if self.config.fetch.live and output.free is None and not output.flaw:
-            yield disk.live_needs_local(self.config.output)
+        section = self.config.fetch
+        for key, wanted in (("live", section.live), ("fallbacks", section.fallbacks)):
+            if wanted and output.free is None and not output.flaw:
+                yield disk.needs_local(f"fetch.{key}", self.config.output)
         yield disk.check(disk.look("temporary", tempfile.gettempdir()), disk.TEMPORARY_BYTES)
 
     def of_the_net(self) -> Iterator[Finding]:
         config, contact = self.config, self.config.fetch.contact
-        if uses_names(config):
+        if config.fetch.live:
             yield from self._names()
+        if config.fetch.live or config.fetch.fallbacks:
             yield web.check_contact(contact, self._has_address)
             yield web.check_certificates(web.certificates())
         answers = list(web.look_at_servers(servers(config), contact))
@@ -138,9 +146,9 @@ class _Examination:
 
     def of_runner(self) -> Iterator[Finding]:
         section = self.config.runner
-        found = runner.Software() if section.name == "direct" else runner.look(section.options)
+        found = runner.Software() if section.name == "direct" else runner.look(section)
         local = storage.is_local(self.config.output)
-        yield from runner.check(section.name, section.options, found, output_is_local=local)
+        yield from runner.check(section, found, machine.look_at_memory(), output_is_local=local)
 
     def _names(self) -> Iterator[Finding]:
         lists = self.inputs.get("harvest.urls")

@@ -8,8 +8,10 @@ import fsspec
 import fsspec.core
 
 from pipeline.codings import GZIP_MAGIC, ZSTD_MAGIC
+from pipeline.config import Harvest
 from pipeline.doctor.findings import Finding, ok, problem, warning
 from pipeline.harvest import checking
+from pipeline.harvest.blocklists import block_lists
 from webtext import storage
 from webtext.errors import UserError
 
@@ -112,6 +114,14 @@ def check(found: Input, flaws: Sequence[Flaw] = (), *, looked_into: int = 0) -> 
 def nothing_to_begin_with() -> Finding:
     """The config names no source of links."""
     return problem("harvest", "there are no links to begin with: give harvest.dumps or harvest.urls at least one file.")
+
+
+def check_block_lists(section: Harvest) -> Iterator[Finding]:
+    """Whether the user's own lists of what is blocked can be read; nothing is said where they can."""
+    try:
+        block_lists(section.blocked_domains, section.blocked_extensions, section.blocked_subreddits, section.allowed)
+    except UserError as error:
+        yield problem("harvest", str(error))
 
 
 def check_release(folder: str, *, whole: bool) -> Finding:

@@ -5,45 +5,59 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from pipeline import engines
+from pipeline.config import Runner
 from pipeline.doctor.findings import Finding, ok, problem, warning
+from pipeline.doctor.machine import GIB, Memory
+from pipeline.engines import environment, java
+from webtext.errors import UserError
 
 LEAST_JAVA = 11
-"""Beam gives its job server options that Java 8 does not know."""
-DEFAULT_MASTERS = {"spark": "local[4]", "flink": "[auto]"}
+"""Job servers are started with options that Java 8 does not know."""
 DATAFLOW_OPTIONS = ("project", "region", "temp_location")
-_MASTER_OPTIONS = {"spark": "spark_master_url", "flink": "flink_master"}
-_JAR_OPTIONS = {"spark": "spark_job_server_jar", "flink": "flink_job_server_jar"}
-_OWN_MASTER = re.compile(r"local(\[.+\])?|\[local\]|\[auto\]")
-_JAR_FOLDER = Path("~/.apache_beam/cache/jars")
 _VERSION = re.compile(r'version "(?:1\.)?(\d+)')
+_UNITS = {"k": 2**10, "m": 2**20, "g": 2**30}
 
 
 class Software(NamedTuple):
-    """What is on this machine. java: its major version, 0 where it does not say, None where it is not there. docker:
-    whether it is there. jars: names of Beam's jars that were downloaded. google: whether Beam's Google part is there.
-    credentials: whether Google's are."""
+    """What is on this machine. missing: sentences about Java and the job server, as a run would say them. java: the
+    major version, 0 where it does not say. docker, worker, google, credentials: whether they are there: docker,
+    `webtext-worker`, Beam's Google part, and Google's credentials."""
 
-    java: int | None = None
+    missing: tuple[str, ...] = ()
+    java: int = 0
     docker: bool = False
-    jars: tuple[str, ...] = ()
+    worker: bool = False
     google: bool = False
     credentials: bool = False
 
 
-def look(options: Mapping[str, Any]) -> Software:
-    """This machine's. options: the config's runner.options."""
-    folder = _JAR_FOLDER.expanduser()
+def look(runner: Runner) -> Software:
+    """This machine's."""
+    missing = []
+    if runner.name in engines.COMMANDS and "job_endpoint" not in runner.options:
+        engine = runner.name.capitalize()
+        missing = [*_complaints(lambda: java.java(engine)), *_complaints(lambda: java.job_server(runner, engine))]
     return Software(
-        java=java_version(str(options.get("job_server_java_launcher") or "java")),
+        tuple(missing),
+        java=java_version(shutil.which("java") or ""),
         docker=shutil.which("docker") is not None,
-        jars=tuple(sorted(path.name for path in folder.glob("*.jar"))) if folder.is_dir() else (),
+        worker=Path(sys.executable).with_name("webtext-worker").is_file(),
         google=_is_there("google.cloud.storage"),
         credentials=has_google_credentials(os.environ),
     )
+
+
+def _complaints(find: Callable[[], object]) -> Iterator[str]:
+    try:
+        find()
+    except UserError as error:
+        yield str(error)
 
 
 def _is_there(module: str) -> bool:
@@ -53,86 +67,68 @@ def _is_there(module: str) -> bool:
         return False
 
 
-def has_google_credentials(environment: Mapping[str, str]) -> bool:
+def has_google_credentials(variables: Mapping[str, str]) -> bool:
     """Whether Google's libraries find a file of credentials, by their variable or where gcloud leaves it."""
-    named = environment.get("GOOGLE_APPLICATION_CREDENTIALS")
-    home = environment.get("CLOUDSDK_CONFIG") or Path("~/.config/gcloud").expanduser()
+    named = variables.get("GOOGLE_APPLICATION_CREDENTIALS")
+    home = variables.get("CLOUDSDK_CONFIG") or Path("~/.config/gcloud").expanduser()
     return Path(named or Path(home) / "application_default_credentials.json").is_file()
 
 
-def java_version(launcher: str) -> int | None:
-    """The major version of a Java, 0 where it does not say; None where there is none."""
-    path = shutil.which(launcher)
-    if path is None:
-        return None
+def java_version(path: str) -> int:
+    """The major version of a Java, 0 where it does not say, or is not there."""
     try:
         said = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=20, check=False)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):
-        return None
+        return 0
     found = _VERSION.search(said.stderr + said.stdout)
     return int(found[1]) if found else 0
 
 
-def check(name: str, options: Mapping[str, Any], found: Software, *, output_is_local: bool) -> Iterator[Finding]:
-    """Whether a runner has what it needs.
-
-    options: runner.options. output_is_local: whether the output is a path of this machine.
-    """
-    if name == "direct":
+def check(runner: Runner, found: Software, memory: Memory, *, output_is_local: bool) -> Iterator[Finding]:
+    """Whether a runner has what it needs. output_is_local: whether the output is a path of this machine."""
+    if runner.name == "direct":
         yield ok("runner", "direct: this process, which needs nothing more.")
         return
-    if name == "dataflow":
-        yield from _dataflow(options, found)
-        own_machine = False
-    else:
-        yield from _portable(name, options, found)
-        own_machine = bool(_OWN_MASTER.fullmatch(_master(name, options)))
-    if output_is_local and not own_machine:
+    wrong = [*(_of_dataflow(runner, found) if runner.name == "dataflow" else _of_engine(runner, found, memory))]
+    yield from wrong or [ok("runner", f"{runner.name}: what it needs on this machine is there.")]
+    if output_is_local and not engines.in_this_process(runner):
         yield warning(
-            "runner", "output is a local path, and workers on other machines cannot write there unless it is shared: "
-            "give one that all of them reach (gs://, s3://, hdfs://)."
-        )  # fmt: skip
+            "runner",
+            "output is a local path, and workers on other machines cannot write there unless it is shared: give one "
+            "that all of them reach (gs://, s3://, hdfs://).",
+        )
 
 
-def _master(name: str, options: Mapping[str, Any]) -> str:
-    return str(options.get(_MASTER_OPTIONS[name]) or DEFAULT_MASTERS[name])
-
-
-def _portable(name: str, options: Mapping[str, Any], found: Software) -> Iterator[Finding]:
-    if found.java is None:
-        yield problem("runner", f"{name} needs Java, which is not on the path: install Java 17, or name one in "
-                                "runner.options.job_server_java_launcher.")  # fmt: skip
-    elif 0 < found.java < LEAST_JAVA:
-        yield problem("runner", f"{name} needs Java {LEAST_JAVA} or newer, and this is {found.java}: install Java 17.")
-    else:
-        yield ok("runner", f"{name}: Java {found.java or 'of an unknown version'} is there.")
-    yield from _job_server(name, str(options.get(_JAR_OPTIONS[name]) or ""), found)
-    on_docker = not options.get("environment_type") and not _OWN_MASTER.fullmatch(_master(name, options))
-    if (on_docker or options.get("environment_type") == "DOCKER") and not found.docker:
+def _of_engine(runner: Runner, found: Software, memory: Memory) -> Iterator[Finding]:
+    for sentence in found.missing:
+        yield problem("runner", sentence)
+    if 0 < found.java < LEAST_JAVA:
         yield problem(
-            "runner", "workers would run in containers, and docker is not on the path: install it there and on the "
-            "workers' machines, or set runner.options.environment_type."
-        )  # fmt: skip
+            "runner", f"{runner.name} needs Java {LEAST_JAVA} or newer, and this is {found.java}: install 17."
+        )
+    heap = heap_bytes(runner.memory)
+    if heap > memory.free:
+        yield problem(
+            "runner",
+            f"runner.memory={runner.memory} is more than the {memory.free / GIB:.1f} GiB that are free: give less.",
+        )
+    kind = environment.kind(runner.options, here=engines.in_this_process(runner))
+    if kind == "DOCKER" and not found.docker:
+        yield problem("runner", "workers run in containers, and docker is not on the path: install it.")
+    if kind == "PROCESS" and "environment_config" not in runner.options and not found.worker:
+        yield problem("runner", "there is no webtext-worker beside this Python: install webtext into it anew.")
 
 
-def _job_server(name: str, jar: str, found: Software) -> Iterator[Finding]:
-    if jar:
-        if "://" not in jar and not Path(jar).is_file():
-            yield problem("runner", f"{_JAR_OPTIONS[name]} names {jar}, which is not there: correct the path.")
-    elif not any(f"runners-{name}" in each for each in found.jars):
-        yield warning(
-            "runner", f"Beam will download its job server for {name} when it starts (about 300 MB): where the net "
-            f"cannot be reached, name the file in runner.options.{_JAR_OPTIONS[name]}."
-        )  # fmt: skip
+def heap_bytes(text: str) -> int:
+    """The size of Java's heap, as its option says it: 512m, 2g."""
+    return int(text[:-1]) * _UNITS[text[-1].lower()]
 
 
-def _dataflow(options: Mapping[str, Any], found: Software) -> Iterator[Finding]:
-    missing = [option for option in DATAFLOW_OPTIONS if not options.get(option)]
+def _of_dataflow(runner: Runner, found: Software) -> Iterator[Finding]:
+    missing = [option for option in DATAFLOW_OPTIONS if not runner.options.get(option)]
     if missing:
         yield problem("runner", f"dataflow needs runner.options.{' and runner.options.'.join(missing)}: set them.")
     if not found.google:
         yield problem("runner", "dataflow needs Beam's Google part: pip install 'apache-beam[gcp]'.")
     if not found.credentials:
         yield problem("runner", "dataflow needs credentials of Google: gcloud auth application-default login.")
-    if not missing and found.google and found.credentials:
-        yield ok("runner", "dataflow: its options, libraries and credentials are there.")

@@ -24,10 +24,12 @@ _TOO_MANY_REQUESTS, _CLIENT_ERROR, _SERVER_ERROR = 429, 400, 500
 
 
 class Server(NamedTuple):
-    """A server that the config relies on. about: what it is for; url: an address of it that costs it little."""
+    """A server that the config relies on. about: what it is for; url: an address of it that costs it little. bare:
+    whether that is only where its files begin, of which nobody knows whether there is a page of its own."""
 
     about: str
     url: str
+    bare: bool = False
 
 
 class Answer(NamedTuple):
@@ -61,12 +63,12 @@ async def _ask(session: aiohttp.ClientSession, server: Server) -> Answer:
 
 def check_answer(answer: Answer) -> Finding:
     """Whether a server can be relied on."""
-    about, url = answer.server
+    about, url, bare = answer.server
     if answer.status is None:
         return problem(about, f"{url} does not answer ({answer.error}): look at the address and the way to the net.")
     if answer.status == _TOO_MANY_REQUESTS or answer.status >= _SERVER_ERROR:
         return warning(about, f"{url} answers {answer.status}: it is busy; wait before you start.")
-    if answer.status >= _CLIENT_ERROR:
+    if answer.status >= _CLIENT_ERROR and not bare:
         return problem(about, f"{url} answers {answer.status}: correct the address.")
     return ok(about, f"{url} answers.")
 

@@ -42,7 +42,7 @@ def test_a_file_system_that_cannot_sync(tmp_path: Path, monkeypatch: pytest.Monk
 def test_other_file_systems(path: str) -> None:
     place = disk.look("disk", path)
     assert (disk.check(place, 1).state is State.PROBLEM) == path.startswith("nosuchscheme")
-    assert "local" in disk.live_needs_local(path).sentence
+    assert "local" in disk.needs_local("fetch.live", path).sentence
 
 
 @pytest.mark.parametrize(("free", "state"), [(99, State.PROBLEM), (110, State.WARNING), (121, State.OK)])

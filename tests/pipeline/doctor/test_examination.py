@@ -13,6 +13,7 @@ from pipeline.doctor.findings import Finding, State
 from pipeline.doctor.reddit import Access
 from pipeline.harvest.reddit.sources import Source
 from tests.conftest import CHECKOUT
+from tests.pipeline.fetch.live.web import Hit, page, serving
 from webtext import command, settings
 
 SAMPLE = str(CHECKOUT / "configs/corpus/sample.yaml")
@@ -70,6 +71,21 @@ def test_links_that_name_addresses_need_no_resolver(tmp_path: Path) -> None:
 
     list(examination.examine(config(tmp_path, *overrides, "fetch.archives=[]"), Surroundings(look_up=look_up)))
     assert asked == ["192.0.2.7"]
+
+
+def test_archives_on_the_web_are_asked_whether_they_are_there(tmp_path: Path) -> None:
+    def behaviour(hit: Hit) -> bytes:
+        return page(b"[]") if hit.path.startswith(("/cc/collinfo.json", "/wb/cdx")) else page(b"", "404 Not Found")
+
+    with serving(behaviour) as there:
+        overrides = [f"fetch.commoncrawl_url={there.url('/cc/')}", f"fetch.wayback_url={there.url('/wb')}"]
+        overrides += ["fetch.fallbacks=[commoncrawl, wayback]", "fetch.contact=https://bots.test/"]
+        found = list(examination.examine(config(tmp_path, *overrides), Surroundings(look_up=known)))
+        assert sorted(there.paths()) == ["/cc/", "/cc/collinfo.json", "/wb/cdx/search/cdx?url=example.org&limit=1"]
+        overrides[0] = f"fetch.commoncrawl_url={there.url('/nowhere')}"
+        wrong = list(examination.examine(config(tmp_path, *overrides), Surroundings(look_up=known)))
+    assert [finding.state for finding in found if finding.about in {"commoncrawl", "wayback"}] == [State.OK] * 3
+    assert [finding.about for finding in wrong if finding.state is State.PROBLEM] == ["commoncrawl"]
 
 
 def test_reddit_is_asked_for_what_comes_first(tmp_path: Path) -> None:

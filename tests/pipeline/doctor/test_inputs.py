@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config import Harvest
 from pipeline.doctor import inputs
 from pipeline.doctor.findings import State
 
@@ -69,6 +70,13 @@ def test_of_many_files_some_are_opened() -> None:
     files = [str(number) for number in range(1000)]
     assert inputs.spread(files, 4) == ["0", "250", "500", "750"]
     assert inputs.spread(files[:3], 4) == files[:3]
+
+
+def test_block_lists_of_the_user() -> None:
+    (finding,) = inputs.check_block_lists(Harvest(blocked_domains=("no/such.txt",)))
+    assert finding.state is State.PROBLEM
+    assert "no/such.txt" in finding.sentence
+    assert list(inputs.check_block_lists(Harvest(blocked_domains=("a.test",)))) == []
 
 
 def test_what_else_may_be_missing() -> None:

@@ -93,5 +93,10 @@ def test_which_way_the_clock_is_off() -> None:
     assert "90 s behind" in web.check_clock(2e9, 1e9, [-90.0]).sentence
 
 
+def test_where_files_begin_there_need_be_no_page() -> None:
+    assert web.check_answer(Answer(Server("a", "http://a.test/", bare=True), 404)).state is State.OK
+    assert web.check_answer(Answer(Server("a", "http://a.test/", bare=True), 503)).state is State.WARNING
+
+
 def test_an_answer_needs_no_date() -> None:
     assert web.check_answer(Answer(Server("a", "http://a.test"), 200)).state is State.OK
