@@ -20,7 +20,7 @@ Stop = Callable[[HttpHead], "Ending | int"]
 
 _SWITCHING_PROTOCOLS = 101
 _BODILESS = frozenset({_SWITCHING_PROTOCOLS, 204, 304})
-_INTERIM = re.compile(rb"[\r\n]*HTTP/\d\.\d 1(?!01)\d\d\b(?s:.*?)\r?\n\r?\n")
+_INTERIM = re.compile(rb"HTTP/\d\.\d 1(?!01)\d\d\b(?s:.*?)\r?\n\r?\n")
 _LINE_ENDS = b"\r\n"
 
 
@@ -88,8 +88,7 @@ class Recording:
             return
         self._done = True
         if self.head is not None:
-            # Without a length, and without chunks, it is the end of the connection that ends the body.
-            if error is not None or self._progress.chunked or "content-length" in self.head.headers:
+            if error is not None or not _ends_with_connection(self.head):
                 self.truncated = "disconnect"
         elif error is not None:
             self.ending = failed(Reason.CONNECTION_ERROR, words_of(error))
@@ -101,9 +100,12 @@ class Recording:
     def _take_head(self) -> None:
         content = _joined(self._parts)
         self._parts = [content]
+        if content.startswith((b"\r", b"\n")):  # left over from the answer before
+            self._start = len(content) - len(content.lstrip(_LINE_ENDS))
         if self._progress.interim:
             while found := _INTERIM.match(content, self._start):
                 self._start = found.end()
+        if self._start:
             content = content[self._start :]
         self.head = head = parse_http_head(content)
         if head is None or not head.complete:
@@ -199,6 +201,11 @@ def _stated_end(head: HttpHead) -> int | None:
     if "transfer-encoding" in head.headers or not (length.isascii() and length.isdigit()):
         return None
     return head.size + int(length[:18])
+
+
+def _ends_with_connection(head: HttpHead) -> bool:
+    """Whether there is neither a length nor chunks, so that the end of the connection is that of the body."""
+    return "content-length" not in head.headers and "chunked" not in head.headers.get("transfer-encoding", "").lower()
 
 
 def words_of(error: BaseException) -> str:

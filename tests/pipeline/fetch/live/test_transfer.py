@@ -3,6 +3,7 @@ import gzip
 import socket
 import ssl
 import time
+from asyncio.selector_events import BaseSelectorEventLoop
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -250,7 +251,7 @@ def test_forbidden_addresses_are_never_connected_to(url: str, monkeypatch: pytes
     def connect(*_: object) -> None:
         pytest.fail("a connection was tried")
 
-    monkeypatch.setattr(asyncio.BaseEventLoop, "sock_connect", connect, raising=False)
+    monkeypatch.setattr(BaseSelectorEventLoop, "sock_connect", connect)
     (result,) = ask(url)
     assert result.ending is not None
     assert (result.ending.outcome, result.ending.reason) == (Outcome.DROPPED, Reason.FORBIDDEN_ADDRESS)
