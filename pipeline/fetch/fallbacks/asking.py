@@ -2,19 +2,21 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline import schemas, tables
 from pipeline.fetch.captures import rows_of
 from pipeline.fetch.fallbacks import commoncrawl
+from pipeline.fetch.fallbacks.archive import Archive
 from pipeline.fetch.fallbacks.commoncrawl import CommonCrawl
-from pipeline.fetch.fallbacks.dead import with_answer
+from pipeline.fetch.fallbacks.dead import with_answer, without
 from pipeline.fetch.fallbacks.notes import Notes
-from pipeline.fetch.fallbacks.search import Archive, Search, without
+from pipeline.fetch.fallbacks.search import Search
 from pipeline.fetch.fallbacks.taken import is_final
 from pipeline.fetch.fallbacks.wayback import Wayback
 from pipeline.fetch.live.addresses import networks
@@ -27,7 +29,7 @@ from pipeline.fetch.live.resolving import GuardedResolver
 from pipeline.fetch.live.rules import FetchRules
 from pipeline.fetch.live.surroundings import Surroundings
 from pipeline.fetch.live.transfer import Client
-from pipeline.fetch.live.transform import page_row, pages_table
+from pipeline.fetch.live.transform import ROW_BATCH, page_row, pages_table
 from pipeline.ledger import FETCHED, Ending, Outcome
 
 DEAD = pa.schema([*schemas.PAGES, schemas.LINKS.field("created_utc")])
@@ -70,18 +72,29 @@ def ask_one(dead: pa.Table, folder: str, fallback: Fallback, rules: FetchRules, 
     with Journal(folder, shard_name(0, 1, fallback.name)) as journal:
         notes = Notes(links, journal)
         unasked, counters = asyncio.run(_search(fallback, notes, created, journal, rules, around))
+        parts = list(_parts(dead, notes, unasked, folder, fallback.name))
+    settled = pa.concat_tables([schemas.PAGES.empty_table(), *(part for part, _ in parts)])
+    left = pa.concat_tables([DEAD.empty_table(), *(part for _, part in parts)])
+    pages = pc.sum(pc.equal(settled["outcome"], FETCHED)).as_py() or 0
+    return Found(settled, left, {**counters, f"{fallback.name}_pages": pages})
+
+
+def _parts(
+    dead: pa.Table, notes: Notes, unasked: Mapping[int, Ending], folder: str, archive: str
+) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """The links that are settled and those that are left, some thousands at a time."""
+    for start in range(0, len(dead), ROW_BATCH):
         settled: list[Mapping[str, Any]] = []
         left: list[Mapping[str, Any]] = []
-        for row, old in enumerate(dead.to_pylist()):
+        for row, old in enumerate(dead.slice(start, ROW_BATCH).to_pylist(), start):
             event = notes.ending(row)
-            if event is not None and (event["outcome"] == FETCHED or is_final(ending_of(event))):
-                settled.append(page_row(old["id"], {**event, "url": old["url"]}, folder, fallback.name))
+            ending = unasked[row] if event is None else None if event["outcome"] == FETCHED else ending_of(event)
+            if event is not None and (ending is None or is_final(ending)):
+                settled.append(page_row(old["id"], {**event, "url": old["url"]}, folder, archive))
             else:
-                left.append({**old, **_still_dead(old, fallback.name, ending_of(event) if event else unasked[row])})
-    pages = sum(row["outcome"] == FETCHED for row in settled)
-    return Found(
-        pages_table(settled), pa.Table.from_pylist(left, schema=DEAD), {**counters, f"{fallback.name}_pages": pages}
-    )
+                assert ending is not None
+                left.append({**old, **_still_dead(old, archive, ending)})
+        yield pages_table(settled), pa.Table.from_pylist(left, schema=DEAD)
 
 
 def _still_dead(old: Mapping[str, Any], archive: str, ending: Ending) -> Mapping[str, Any]:

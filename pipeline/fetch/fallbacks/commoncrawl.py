@@ -12,13 +12,13 @@ from typing import Any
 
 from pipeline import urls
 from pipeline.codings import undo_content_codings
+from pipeline.fetch.fallbacks.archive import Ask
 from pipeline.fetch.fallbacks.cdx import of_lines
 from pipeline.fetch.fallbacks.columnar import Hits, find
 from pipeline.fetch.fallbacks.crawls import Crawl, away, crawls_of, nearest_first
 from pipeline.fetch.fallbacks.desk import Desk, Pace
 from pipeline.fetch.fallbacks.held import Held, distance
 from pipeline.fetch.fallbacks.records import taken_from
-from pipeline.fetch.fallbacks.search import Ask
 from pipeline.fetch.fallbacks.taken import Taken
 from pipeline.fetch.live.rules import FetchRules
 from pipeline.fetch.live.transfer import MAX_ERROR_BYTES, Client, Exchange
@@ -55,7 +55,7 @@ class CommonCrawl:
     at_once = AT_ONCE
 
     def __init__(self, url: str, client: Client, rules: FetchRules, index: Sequence[str] = ()) -> None:
-        """Get ready. url: where its files are. index: files of its columnar index, read instead of asking its server."""
+        """Get ready. url: where its files are. index: files of its columnar index, read in place of asking a server."""
         self._url, self._index_url = url.rstrip("/"), index_url(url.rstrip("/"))
         self._rules = rules
         self._files = index

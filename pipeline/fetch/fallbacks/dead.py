@@ -1,6 +1,6 @@
 """Which links are dead enough to ask archives for them, and how those end that archives do not have either."""
 
-from pipeline.ledger import Outcome, Reason
+from pipeline.ledger import Ending, Outcome, Reason, failed
 
 _DEAD = frozenset(
     {
@@ -42,3 +42,9 @@ def is_dead(outcome: str, reason: str, detail: str, source: str | None) -> bool:
 def with_answer(detail: str, archive: str, answer: str) -> str:
     """The detail of a link that an archive was asked for in vain."""
     return "; ".join(filter(None, (detail, f"{archive}: {answer}")))
+
+
+def without(why: Ending) -> Ending:
+    """How a link ends that the archive has captures of, of which none is a page."""
+    words = why.detail if why.reason is Reason.NOT_IN_ARCHIVE else f"{why.reason} {why.detail}".strip()
+    return failed(Reason.NOT_IN_ARCHIVE, words)

@@ -39,13 +39,14 @@ def asked_in_turn(captures: Sequence[Held], at: int | None) -> list[Held]:
     A revisit, which says that a page was still the same, stands for the capture that has it.
     """
     moment = LATEST if at is None else at
-    originals = {held.digest: held for held in reversed(captures) if held.digest and held.content_type != REVISIT}
-    ranked: dict[Held, tuple[int, int, int, str, int, str]] = {}
+    captures = sorted(captures, key=repr)
+    originals = {held.digest: held for held in captures if held.digest and held.content_type != REVISIT}
+    ranked: dict[Held, tuple[int, int, int, str, int]] = {}
     for seen in captures:
         held = originals.get(seen.digest, seen) if seen.content_type == REVISIT else seen
         use = _usefulness(held)
         if use is not None:
-            rank = (use, abs(seen.date - moment), seen.date, held.file, held.offset, held.url)
+            rank = (use, abs(seen.date - moment), seen.date, held.file, held.offset)
             ranked[held] = min(rank, ranked.get(held, rank))
     return sorted(ranked, key=ranked.__getitem__)[:MOST_ASKED]
 

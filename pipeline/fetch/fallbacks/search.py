@@ -9,13 +9,15 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import webtext
-from pipeline.fetch.fallbacks.desk import Desk
+from pipeline.fetch.fallbacks.archive import Archive, Ask
+from pipeline.fetch.fallbacks.dead import without
 from pipeline.fetch.fallbacks.held import Held, asked_in_turn
 from pipeline.fetch.fallbacks.notes import Notes, Trail, index_event
-from pipeline.fetch.fallbacks.taken import LeadsOn, Taken, is_final, judged
+from pipeline.fetch.fallbacks.taken import LeadsOn, is_final, judged, private_address
+from pipeline.fetch.live.addresses import networks
 from pipeline.fetch.live.journal import Event, Journal
 from pipeline.fetch.live.rules import FetchRules
 from pipeline.fetch.live.scribe import Scribe, fields_of
@@ -27,51 +29,7 @@ STOP_SECONDS = 0.5
 TELL_SECONDS = 30.0
 NO_CAPTURE = "no capture"
 
-Ask = Callable[[str, Callable[[], Awaitable[list[Held] | Ending]]], Awaitable[list[Held] | Ending]]
-"""A question to an index, and how it is asked if it has not been answered yet."""
-
 log = logging.getLogger("webtext")
-
-
-class Archive(Protocol):
-    """An archive on the web."""
-
-    @property
-    def name(self) -> str:
-        """What it is called in configs, and in the page index as the source of its pages."""
-        ...
-
-    @property
-    def at_once(self) -> int:
-        """Links that are looked for at the same time."""
-        ...
-
-    @property
-    def desks(self) -> Sequence[Desk]:
-        """Its hosts."""
-        ...
-
-    async def begin(self, known: Any) -> Any:
-        """Learn what it must know before all else. known: what an earlier run learned, None where none did.
-
-        Returns what is worth keeping for later runs, None where that is nothing new.
-        """
-        ...
-
-    async def look_ahead(self, addresses: Sequence[str]) -> None:
-        """Make ready for questions about addresses (normalised): of all links that are brought on now."""
-        ...
-
-    async def captures(self, url: str, at: int | None, ask: Ask) -> list[Held] | Ending:
-        """What it holds of an address (normalised), those nearest to a moment at least; an Ending when it cannot say.
-
-        ask: puts a question to its index, or finds the answer that was given before.
-        """
-        ...
-
-    async def take(self, held: Held) -> Taken | Ending:
-        """One of those captures."""
-        ...
 
 
 class StoppedError(Exception):
@@ -97,6 +55,7 @@ class Search:
         self._journal = journal
         self._rules = rules
         self._around = around
+        self._allowed = networks(rules.allow_networks)
         self._scribe = Scribe(journal, rules.max_bytes)
         self.unasked: dict[int, Ending] = {}
         """By row, why the archive could not say of a link whether it has it."""
@@ -180,6 +139,10 @@ class Search:
     async def _leads_on(self, row: int) -> bool:
         """Bring a link to its end, or to where a redirect that the archive holds leads on to."""
         trail, at = self._notes.trail(row), self._created[row]
+        inside = private_address(trail[-1], self._allowed)
+        if inside is not None:
+            await self._end_without(row, inside)
+            return False
         held = await self._archive.captures(trail[-1], at, self._asking(row))
         if isinstance(held, Ending):
             await self._end_without(row, held)
@@ -191,7 +154,10 @@ class Search:
             self._notes.follow(row, (*trail, last.target))
             return True
         if last is not None:
-            await self._end_without(row, last)
+            on_the_way = len(trail) > 1 and last.reason is Reason.NOT_IN_ARCHIVE
+            await self._end_without(
+                row, last._replace(detail=f"leads to {trail[-1]}: {last.detail}") if on_the_way else last
+            )
         return False
 
     async def _end_without(self, row: int, ending: Ending) -> None:
@@ -259,9 +225,3 @@ async def _together(work: Sequence[Coroutine[Any, Any, None]]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def without(why: Ending) -> Ending:
-    """How a link ends that the archive has captures of, of which none is a page."""
-    words = why.detail if why.reason is Reason.NOT_IN_ARCHIVE else f"{why.reason} {why.detail}".strip()
-    return failed(Reason.NOT_IN_ARCHIVE, words)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from pipeline import urls
 from pipeline.codings import undo_content_codings
+from pipeline.fetch.live.addresses import Network, forbidden, literal
 from pipeline.fetch.live.journal import Event
 from pipeline.fetch.live.judging import may_be_html
 from pipeline.fetch.live.redirects import refusal_of, target_of
@@ -90,3 +91,10 @@ def _redirect(taken: Taken, refuse: Refuse, trail: Sequence[str]) -> LeadsOn | E
         refused = refuse(normal)
         ending = None if refused is None else refused._replace(detail=f"leads to {normal}")
     return LeadsOn(normal) if ending is None else ending
+
+
+def private_address(url: str, allowed: Sequence[Network]) -> Ending | None:
+    """How a link ends to an address, written out, that means another machine to everybody; None for all others."""
+    address = literal(urls.host(url))
+    kind = None if address is None else forbidden(address, allowed)
+    return None if kind is None else failed(Reason.NOT_IN_ARCHIVE, f"{address} is {kind}")

@@ -11,11 +11,11 @@ from typing import Any
 
 from pipeline import urls
 from pipeline.codings import undo_content_codings
+from pipeline.fetch.fallbacks.archive import Ask
 from pipeline.fetch.fallbacks.cdx import WAYBACK_FIELDS, of_array
 from pipeline.fetch.fallbacks.desk import MEMENTO, Desk, Pace
 from pipeline.fetch.fallbacks.held import Held, timestamp
 from pipeline.fetch.fallbacks.playback import restored
-from pipeline.fetch.fallbacks.search import Ask
 from pipeline.fetch.fallbacks.taken import Taken
 from pipeline.fetch.live import judging
 from pipeline.fetch.live.politeness import http_date
@@ -33,10 +33,13 @@ NEAREST = 20
 """Captures that the index is asked for."""
 LEAST_GAP = 1.25
 """Seconds: the archive counts 60 requests a minute and asks clients to stay at 80 % of that."""
+EXCLUDED = "excluded from it"
+"""What is said of an address that the archive does not give, mostly because its owner asked for that."""
 AT_ONCE = 2
 """Links that are being looked for: while one waits for an answer, another is made ready."""
 
 _AS_IT_IS = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "#")
+_REFUSED = b"AccessControlException"
 _MOVED = frozenset({301, 302, 303, 307, 308})
 
 
@@ -86,7 +89,11 @@ class Wayback:
             return _without(answer)
         payload = payload_of(answer.response, answer.head).body
         body = undo_content_codings(payload, answer.head.headers.get("content-encoding", ""), MAX_ANSWER_BYTES)
-        found = None if isinstance(body, Ending) else of_array(body.body, urls.link_id(url))
+        if isinstance(body, Ending):
+            return failed(Reason.BAD_RESPONSE, body.detail)
+        if _REFUSED in body.body[:MAX_ERROR_BYTES]:
+            return failed(Reason.NOT_IN_ARCHIVE, EXCLUDED)
+        found = of_array(body.body, urls.link_id(url))
         return failed(Reason.BAD_RESPONSE, "no list of captures") if found is None else found
 
     async def take(self, held: Held) -> Taken | Ending:
@@ -157,9 +164,6 @@ def _is_capture(head: HttpHead) -> bool:
 
 def _without(answer: Exchange) -> Ending:
     """Why the archive does not give what was asked for."""
-    error = answer.head.headers.get("x-archive-wayback-runtime-error", "")
-    body = answer.response[answer.head.size :]
-    excluded = (
-        answer.head.status in {403, 451} or "AccessControlException" in error or b"AccessControlException" in body
-    )
-    return failed(Reason.NOT_IN_ARCHIVE, "excluded from it" if excluded else f"status {answer.head.status}")
+    error = answer.head.headers.get("x-archive-wayback-runtime-error", "").encode()
+    refused = answer.head.status in {403, 451} or _REFUSED in error or _REFUSED in answer.response
+    return failed(Reason.NOT_IN_ARCHIVE, EXCLUDED if refused else f"status {answer.head.status}")
