@@ -1,14 +1,17 @@
-"""The live fetcher beside a bare aiohttp loop, its politeness in full size, and its memory: on loopback, in one run.
+"""The live fetcher beside a bare aiohttp loop and Scrapy, its politeness in full size, and its memory, on loopback.
 
 Prints pages a second with all waiting off, robots.txt, journal and WARC included, as a share of what a loop reaches
-that asks with the same client and concurrency and throws the pages away; then, with waiting, the time over what
-politeness alone takes, as the server saw it; then resident memory on the way through many links.
+that asks with the same concurrency and throws the pages away, and as a multiple of what Scrapy reaches that stores
+them, by the clock and by processors' time; then, with waiting, the time over what politeness alone takes, as the server
+saw it; then resident memory on the way through many links.
 """
 
 import argparse
 import asyncio
 import contextlib
 import json
+import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -17,9 +20,9 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import aiohttp
 import psutil
 
+from benchmarks.fetch_peers import Cost, bare, cost_of, scrapy, scrapy_python
 from pipeline import urls
 from pipeline.fetch.live.crawl import Crawl
 from pipeline.fetch.live.journal import Journal
@@ -66,28 +69,8 @@ def serving(page_bytes: int, coding: str) -> Iterator[Server]:
         server.stop()
 
 
-def bare(addresses: Sequence[str], concurrency: int) -> float:
-    """Ask for all addresses and throw the answers away; returns seconds."""
-
-    async def run() -> None:
-        left = iter(addresses)
-        connector = aiohttp.TCPConnector(limit=concurrency)
-        async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
-
-            async def work() -> None:
-                for address in left:
-                    async with session.get(address) as response:
-                        await response.read()
-
-            await asyncio.gather(*(work() for _ in range(concurrency)))
-
-    start = time.perf_counter()
-    asyncio.run(run())
-    return time.perf_counter() - start
-
-
-def ours(addresses: Sequence[str], concurrency: int, delay: float) -> float:
-    """Crawl all addresses into a temporary folder; returns seconds."""
+def ours(addresses: Sequence[str], concurrency: int, delay: float) -> Cost:
+    """Crawl all addresses into a temporary folder."""
     rules = FetchRules(
         contact="https://example.org/bot",
         manners=Manners(delay, host_budget=1 << 40),
@@ -96,37 +79,61 @@ def ours(addresses: Sequence[str], concurrency: int, delay: float) -> float:
     )
     links = Links(links_table((urls.link_id(address), [address]) for address in addresses))
     with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
         with Journal(folder, "live-00000-of-00001") as journal:
             crawl = Crawl(links, journal, folder, rules)
-            asyncio.run(crawl.run("benchmark"))
-            seconds = time.perf_counter() - start
+            cost = cost_of(lambda: asyncio.run(crawl.run("benchmark")))
             ends = [event["outcome"] for _, event in crawl.endings()]
         assert ends.count("fetched") == len(addresses), ends[:5]
         written = sum(path.stat().st_size for path in Path(folder).glob("*.warc.gz"))
     print(f"  {written / MEGABYTE:,.0f} MB of WARC", flush=True)
-    return seconds
+    return cost
 
 
-def measure_speed(page_bytes: int, coding: str, links: int, hosts: int, concurrency: int, rounds: int) -> None:
+def measure_speed(
+    page_bytes: int, coding: str, links: int, hosts: int, concurrency: int, rounds: int, python: str
+) -> None:
+    load = os.getloadavg()[0]
     print(
-        f"speed: {links:,} pages of {page_bytes:,} bytes ({coding}), {hosts} hosts, {concurrency} in flight", flush=True
+        f"speed: {links:,} pages of {page_bytes:,} bytes ({coding}), {hosts} hosts, {concurrency} in flight; load of "
+        f"the machine {load:.1f}",
+        flush=True,
     )
+    shares: list[Cost] = []
+    times: list[Cost] = []
     with serving(page_bytes, coding) as server:
         addresses = server.addresses(hosts, links)
         bare(addresses[:1000], concurrency)
-        shares = []
         for _ in range(rounds):
             loop, crawl = bare(addresses, concurrency), ours(addresses, concurrency, 0.0)
-            shares.append(loop / crawl)
-            print(f"  bare {links / loop:,.0f}/s, webtext {links / crawl:,.0f}/s: {shares[-1]:.2f}", flush=True)
-        print(f"  share of the bare loop: {sorted(shares)[len(shares) // 2]:.2f}", flush=True)
+            shares.append(_ratio(loop, crawl))
+            told = [f"bare {_rates(loop, links)}", f"webtext {_rates(crawl, links)}"]
+            if python:
+                peer = scrapy(python, addresses[: links // 4], concurrency)
+                times.append(_ratio(Cost(*(4 * part for part in peer)), crawl))
+                told.append(f"Scrapy {_rates(peer, links // 4)}")
+            print(f"  pages/s: {', '.join(told)}", flush=True)
+    print(f"  share of the bare loop: {_median(shares)}", flush=True)
+    if times:
+        print(f"  times Scrapy: {_median(times)}", flush=True)
+
+
+def _ratio(theirs: Cost, own: Cost) -> Cost:
+    return Cost(theirs.clock / own.clock, theirs.processor / own.processor)
+
+
+def _rates(cost: Cost, pages: int) -> str:
+    return f"{pages / cost.clock:,.0f} ({pages / cost.processor:,.0f} a processor)"
+
+
+def _median(ratios: Sequence[Cost]) -> str:
+    clock, processor = (statistics.median(part) for part in zip(*ratios, strict=True))
+    return f"{clock:.2f} by the clock, {processor:.2f} by processors' time"
 
 
 def measure_politeness(links: int, hosts: int, concurrency: int, delay: float) -> None:
     print(f"politeness: {links:,} links at {hosts} hosts, {delay:g} s between requests", flush=True)
     with serving(20_000, "gzip") as server:
-        seconds = ours(server.addresses(hosts, links), concurrency, delay)
+        seconds = ours(server.addresses(hosts, links), concurrency, delay).clock
         seen = server.report()
         bound = links / hosts * delay
         print(
@@ -168,10 +175,15 @@ def main() -> None:
     parser.add_argument("--page-bytes", type=int, default=20_000)
     parser.add_argument("--delay", type=float, default=0.2)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--scrapy", metavar="PYTHON", help="a Python that has Scrapy; else one is made in the cache")
+    parser.add_argument("--no-scrapy", action="store_true")
     given = parser.parse_args()
     if "speed" in given.what:
+        python = "" if given.no_scrapy else given.scrapy or scrapy_python()
         for coding in ("gzip", "plain"):
-            measure_speed(given.page_bytes, coding, given.links // 4, given.hosts, given.concurrency, given.rounds)
+            measure_speed(
+                given.page_bytes, coding, given.links // 4, given.hosts, given.concurrency, given.rounds, python
+            )
     if "politeness" in given.what:
         measure_politeness(given.links, given.hosts, given.concurrency, given.delay)
     if "memory" in given.what:
