@@ -4,8 +4,7 @@ import os
 from collections import OrderedDict
 from typing import Self
 
-import fsspec.core
-from fsspec.implementations.local import LocalFileSystem
+from webtext import storage
 
 
 def read_record(path: str, offset: int, length: int) -> bytes:
@@ -25,13 +24,15 @@ class RecordReader:
         self._descriptors: OrderedDict[str, int] = OrderedDict()
 
     def read(self, path: str, offset: int, length: int) -> bytes:
-        """`length` bytes from `offset`; fewer where the file ends before. Raises OSError when it cannot be read."""
+        """`length` bytes from `offset`; fewer where the file ends before.
+
+        Raises OSError when it cannot be read, UserError when a remote one cannot.
+        """
         descriptor = self._descriptors.get(path)
         if descriptor is None:
-            filesystem, location = fsspec.core.url_to_fs(path)
-            if not isinstance(filesystem, LocalFileSystem):
-                return bytes(filesystem.cat_file(location, start=offset, end=offset + length))
-            descriptor = os.open(location, os.O_RDONLY)
+            if not storage.is_local(path):
+                return storage.read_range(path, offset, length)
+            descriptor = os.open(storage.locate(path)[1], os.O_RDONLY)
             self._descriptors[path] = descriptor
             if len(self._descriptors) > self._max_open:
                 os.close(self._descriptors.popitem(last=False)[1])

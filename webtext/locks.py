@@ -6,10 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import fsspec.core
-from fsspec.implementations.local import LocalFileSystem
-
 from webtext.errors import UserError
+from webtext.filesystems import is_local, locate
 
 LOCK = ".lock"
 
@@ -20,10 +18,10 @@ def only_one(folder: str) -> Iterator[None]:
 
     Raises UserError where another process holds it. On a remote file system there is nothing to hold.
     """
-    filesystem, location = fsspec.core.url_to_fs(folder)
-    if not isinstance(filesystem, LocalFileSystem):
+    if not is_local(folder):
         yield
         return
+    _, location = locate(folder)
     try:
         Path(location).mkdir(parents=True, exist_ok=True)
         descriptor = os.open(Path(location) / LOCK, os.O_CREAT | os.O_RDWR, 0o644)

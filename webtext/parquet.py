@@ -5,7 +5,6 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import fsspec.core
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -62,8 +61,7 @@ def opened(path: str) -> Iterator[pq.ParquetFile]:
     Arrow's threads may let go of a file after the read has returned. One of Python's needs the interpreter for that,
     which aborts a process that is just ending: local files are opened by Arrow itself.
     """
-    filesystem, location = fsspec.core.url_to_fs(path)
-    with pa.OSFile(location) if storage.is_local(path) else filesystem.open(location, "rb") as file:
+    with pa.OSFile(storage.locate(path)[1]) if storage.is_local(path) else storage.opened(path) as file:
         yield pq.ParquetFile(file)
 
 

@@ -16,16 +16,16 @@ import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import fsspec.core
-from fsspec.implementations.local import LocalFileSystem
-
 import webtext
 from webtext import storage
 from webtext.errors import UserError
+from webtext.filesystems import reaching
 from webtext.storage import FileRecord
 
 FINGERPRINT = "_fingerprint.json"
 INPUTS_SEEN = "_inputs.json"
+VERSIONS = ("ETag", "etag", "md5Hash", "generation", "mtime", "last_modified", "modified", "created")
+"""What file systems call a file's version, those that tell of its content first."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,10 +135,10 @@ def examine(paths: Sequence[str], seen_in: str, *, remember: bool = True) -> lis
 
 
 def _look(path: str, known: Mapping[str, Any] | None) -> dict[str, Any]:
-    filesystem, location = fsspec.core.url_to_fs(path)
-    info = filesystem.info(location)
-    if not isinstance(filesystem, LocalFileSystem):
-        version = hashlib.sha256(str(filesystem.ukey(location)).encode()).hexdigest()
+    with reaching(path, "read") as (filesystem, location):
+        info = filesystem.info(location)
+    if not storage.is_local(path):
+        version = hashlib.sha256(_version(info).encode()).hexdigest()
         return {"bytes": info["size"], "changed": None, "sha256": version}
     changed = info["mtime"]
     if known is not None and (known["bytes"], known["changed"]) == (info["size"], changed):
@@ -146,6 +146,12 @@ def _look(path: str, known: Mapping[str, Any] | None) -> dict[str, Any]:
     with open(location, "rb") as file:  # noqa: PTH123 - hashlib.file_digest wants a real file
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"bytes": info["size"], "changed": changed, "sha256": digest}
+
+
+def _version(info: Mapping[str, Any]) -> str:
+    """What a remote file system says that changes when a file does: the best of what it tells, with its name."""
+    named = next((name for name in VERSIONS if info.get(name)), None)
+    return f"{named} {info[named]}" if named else repr(sorted(info.items()))
 
 
 def perform(stage: StageRun, work: Callable[[], Results]) -> dict[str, Any]:

@@ -1,29 +1,33 @@
 """Files that are whole or absent, on any file system that fsspec reads: manifests, marks of success, whatever else.
 
-A file is written under a temporary name beside its place, synced, and renamed. Object stores have no rename worth the
-name, but there an upload appears whole or not at all, which is the same promise.
+A local file is written under a temporary name beside its place, synced, and renamed. A remote one is written to a local
+file first and uploaded in one go (see `filesystems.put`): whatever fails until then has left nothing far away.
 """
 
 import contextlib
 import dataclasses
+import errno
 import fnmatch
 import hashlib
 import os
 import posixpath
+import secrets
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
-import fsspec
-import fsspec.core
 import orjson
 from fsspec.implementations.local import LocalFileSystem
 
+from webtext import filesystems
 from webtext.errors import UserError
+from webtext.filesystems import TEMPORARY_PREFIX, is_local, locate, reaching
+
+__all__ = ["MANIFEST", "SUCCESS", "TEMPORARY_PREFIX", "FileRecord", "is_local", "locate"]
 
 MANIFEST = "manifest.json"
 SUCCESS = "_SUCCESS"
-TEMPORARY_PREFIX = "_temporary."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +47,8 @@ def join(folder: str, *names: str) -> str:
 
 def exists(path: str) -> bool:
     """Whether a file or a folder is there."""
-    filesystem, location = fsspec.core.url_to_fs(path)
-    return bool(filesystem.exists(location))
+    with reaching(path, "read") as (filesystem, location):
+        return bool(filesystem.exists(location))
 
 
 def same_place(one: str, other: str) -> bool:
@@ -53,7 +57,7 @@ def same_place(one: str, other: str) -> bool:
 
 
 def _place(path: str) -> str:
-    filesystem, location = fsspec.core.url_to_fs(path)
+    filesystem, location = locate(path)
     if isinstance(filesystem, LocalFileSystem):
         return str(os.path.realpath(location))
     return str(filesystem.unstrip_protocol(location))
@@ -67,12 +71,21 @@ def expand(patterns: Sequence[str], key: str) -> list[str]:
     """
     found: set[str] = set()
     for pattern in patterns:
-        filesystem, location = fsspec.core.url_to_fs(pattern)
-        matches = [path for path in filesystem.glob(location) if filesystem.isfile(path)]
+        with reaching(pattern, "read") as (filesystem, location):
+            matches = list(_files_like(filesystem, location))
         if not matches:
             raise UserError(f"{key}: no file matches {pattern!r}; correct the pattern or remove it from the list.")
         found.update(_like(pattern, filesystem, path) for path in matches)
     return sorted(found)
+
+
+def _files_like(filesystem: Any, pattern: str) -> Iterator[str]:
+    if isinstance(filesystem, LocalFileSystem):
+        yield from filter(filesystem.isfile, filesystem.glob(pattern))
+        return
+    for path, info in filesystem.glob(pattern, detail=True).items():  # to ask of each once more takes its time
+        if info["type"] == "file" and not path.endswith("/"):
+            yield path
 
 
 def _like(pattern: str, filesystem: Any, path: str) -> str:
@@ -89,23 +102,30 @@ def list_files(folder: str, pattern: str) -> list[str]:
 
     Only the name is a pattern: a folder may be called `[2017]`.
     """
-    filesystem, location = fsspec.core.url_to_fs(folder)
     try:
-        found = filesystem.ls(location, detail=False)
+        with reaching(folder, "read") as (filesystem, location):
+            found = filesystem.ls(location, detail=False)
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return [join(folder, name) for name in sorted(fnmatch.filter(map(posixpath.basename, found), pattern))]
-
-
-def is_local(path: str) -> bool:
-    """Whether a path is on this machine's file system, where files can grow."""
-    return "://" not in path or isinstance(fsspec.core.url_to_fs(path)[0], LocalFileSystem)
+    # An object store may have an empty object that stands for the folder itself.
+    below = [path.rstrip("/") for path in found if path.rstrip("/") != location.rstrip("/")]
+    return [join(folder, name) for name in sorted(fnmatch.filter(map(posixpath.basename, below), pattern))]
 
 
 def size(path: str) -> int:
     """A file's size in bytes."""
-    filesystem, location = fsspec.core.url_to_fs(path)
-    return int(filesystem.size(location))
+    with reaching(path, "read") as (filesystem, location):
+        return int(filesystem.size(location))
+
+
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[BinaryIO]:
+    """Open a file for reading, from its beginning or anywhere.
+
+    Raises OSError where a local file cannot be read, UserError where a remote one cannot.
+    """
+    with reaching(path, "read") as (filesystem, location), filesystem.open(location, "rb") as file:
+        yield file
 
 
 @contextlib.contextmanager
@@ -114,28 +134,48 @@ def open_atomic(path: str) -> Iterator[BinaryIO]:
 
     Raises UserError when the place cannot be written or is full.
     """
-    filesystem, location = fsspec.core.url_to_fs(path)
+    filesystem, location = locate(path)
+    write = _written_here(location) if isinstance(filesystem, LocalFileSystem) else _sent_away(path)
     try:
-        if not isinstance(filesystem, LocalFileSystem):
-            with filesystem.transaction, filesystem.open(location, "wb") as remote:
-                yield remote
-            return
-        target = Path(location)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f"{TEMPORARY_PREFIX}{target.name}.{os.getpid()}")
-        try:
-            with temporary.open("wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-            sync_folder(target.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with write as file:
+            yield file
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(
             f"cannot write {path}: {reason}; free or change the place (output) and run the same command again."
+        ) from error
+
+
+@contextlib.contextmanager
+def _written_here(location: str) -> Iterator[BinaryIO]:
+    target = Path(location)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f"{TEMPORARY_PREFIX}{target.name}.{secrets.token_hex(8)}")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+        sync_folder(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _sent_away(path: str) -> Iterator[BinaryIO]:
+    try:
+        with tempfile.NamedTemporaryFile(prefix=TEMPORARY_PREFIX) as file:
+            yield cast("BinaryIO", file)
+            file.flush()
+            with reaching(path, "write") as (filesystem, location):
+                filesystems.put(filesystem, location, Path(file.name))
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise UserError(
+            f"cannot write {path}: it is laid in {tempfile.gettempdir()} before it is sent, which is full; free it, or "
+            "name another folder in TMPDIR, and run the same command again."
         ) from error
 
 
@@ -150,15 +190,34 @@ def sync_folder(folder: Path) -> None:
 
 def write_bytes(folder: str, name: str, content: bytes, rows: int | None = None) -> FileRecord:
     """Write a whole file at once. `name` is relative to `folder`, and may lie in a folder below it."""
-    with open_atomic(join(folder, name)) as file:
-        file.write(content)
+    path = join(folder, name)
+    if is_local(path):
+        with open_atomic(path) as file:
+            file.write(content)
+    else:
+        _send(path, content)
     return FileRecord(name, len(content), hashlib.sha256(content).hexdigest(), rows)
+
+
+def _send(path: str, content: bytes) -> None:
+    try:
+        with reaching(path, "write") as (filesystem, location):
+            filesystems.put(filesystem, location, content)
+    except OSError as error:  # the bucket, or what stands for a folder
+        reason = error.strerror or str(error)
+        raise UserError(f"cannot write {path}: {reason}; change the place (output).") from error
 
 
 def read_bytes(path: str) -> bytes:
     """A whole file."""
-    filesystem, location = fsspec.core.url_to_fs(path)
-    return bytes(filesystem.cat_file(location))
+    with reaching(path, "read") as (filesystem, location):
+        return bytes(filesystem.cat_file(location))
+
+
+def read_range(path: str, offset: int, length: int) -> bytes:
+    """`length` bytes of a file from `offset` on; fewer where it ends before."""
+    with reaching(path, "read") as (filesystem, location):
+        return bytes(filesystem.cat_file(location, start=offset, end=offset + length))
 
 
 def read_json(path: str) -> Any:
@@ -178,14 +237,14 @@ def write_json(folder: str, name: str, value: Any) -> FileRecord:
 
 def remove(path: str) -> None:
     """Remove a file or a folder with all that is in it; nothing happens when it is absent."""
-    filesystem, location = fsspec.core.url_to_fs(path)
-    if filesystem.exists(location):
-        filesystem.rm(location, recursive=True)
+    with reaching(path, "remove") as (filesystem, location):
+        if filesystem.exists(location):
+            filesystem.rm(location, recursive=True)
 
 
 def remove_temporaries(folder: str) -> None:
     """Remove what a killed run left half written below a folder."""
-    filesystem, location = fsspec.core.url_to_fs(folder)
-    for path in filesystem.find(location):
-        if posixpath.basename(path).startswith(TEMPORARY_PREFIX):
-            filesystem.rm(path)
+    with reaching(folder, "clear") as (filesystem, location):
+        for path in filesystem.find(location):
+            if posixpath.basename(path).startswith(TEMPORARY_PREFIX):
+                filesystem.rm(path)

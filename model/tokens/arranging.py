@@ -5,11 +5,9 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-import fsspec.core
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from fsspec.implementations.local import LocalFileSystem
 
 from model.tokens.reading import DTYPE, Tokens
 from webtext import storage
@@ -119,7 +117,6 @@ def _stretches(documents: Documents) -> Iterator[tuple[int, int, int]]:
 
 
 def _open(path: str) -> Tokens:
-    filesystem, location = fsspec.core.url_to_fs(path)
-    if isinstance(filesystem, LocalFileSystem):
-        return np.memmap(location, dtype=DTYPE, mode="r")
+    if storage.is_local(path):
+        return np.memmap(storage.locate(path)[1], dtype=DTYPE, mode="r")
     return np.frombuffer(storage.read_bytes(path), dtype=DTYPE)

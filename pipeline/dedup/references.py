@@ -19,6 +19,7 @@ from pipeline.dedup.sources import REFERENCES
 from pipeline.ledger import Stage
 from webtext import parquet, storage
 from webtext.errors import UserError
+from webtext.filesystems import reaching
 from webtext.stages import Results
 
 COLUMNS = pa.schema([("id", pa.string()), ("text", pa.string()), ("url", pa.string())])
@@ -87,7 +88,7 @@ def read(path: str) -> Iterator[tuple[pa.Table, int]]:
             with parquet.opened(path) as columns:
                 yield from _read_parquet(path, columns)
             return
-        with fsspec.open(path, "rb", compression="infer") as lines:
+        with reaching(path, "read"), fsspec.open(path, "rb", compression="infer") as lines:
             yield from _read_lines(path, lines)
     except _DAMAGE as error:
         words = " ".join(str(error).split()).rstrip(".") or "it breaks off"

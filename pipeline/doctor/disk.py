@@ -7,11 +7,10 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-import fsspec.core
-
 from pipeline.doctor.findings import Finding, ok, problem, warning
 from pipeline.doctor.inputs import first_line
 from webtext import storage
+from webtext.errors import UserError
 
 SPARE = 1.2
 """A disk that is filled to the last byte is slow."""
@@ -33,8 +32,8 @@ def look(about: str, path: str) -> Place:
     """Try a place; nothing of that stays. One that is not there yet is judged by the folder that it will lie in."""
     try:
         local = storage.is_local(path)
-        _, location = fsspec.core.url_to_fs(path)
-    except (ImportError, ValueError, OSError) as error:
+        _, location = storage.locate(path)
+    except UserError as error:
         return Place(about, path, None, f"cannot be reached ({first_line(error)})")
     if not local:
         return Place(about, path, None)

@@ -4,9 +4,6 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import fsspec
-import fsspec.core
-
 from pipeline.codings import GZIP_MAGIC, ZSTD_MAGIC
 from pipeline.config import Harvest
 from pipeline.doctor.findings import Finding, ok, problem, warning
@@ -45,7 +42,7 @@ def find(key: str, patterns: Sequence[str]) -> Input:
         return Input(key, tuple(files), sum(storage.size(path) for path in files))
     except UserError as error:
         return Input(key, (), 0, str(error))
-    except (OSError, ImportError, ValueError) as error:  # a file system that is not installed, or lets nobody in
+    except OSError as error:
         return Input(key, (), 0, f"{key}: {patterns[0]!r} cannot be reached ({first_line(error)}); correct the path.")
 
 
@@ -66,9 +63,9 @@ def archive_flaws(files: Sequence[str]) -> list[Flaw]:
     found = []
     for path in files:
         try:
-            with fsspec.open(path, "rb") as file:
+            with storage.opened(path) as file:
                 why = not_an_archive(file.read(_HEAD_BYTES))
-        except OSError as error:
+        except (OSError, UserError) as error:
             why = f"cannot be read ({first_line(error)})"
         if why:
             found.append(Flaw(path, why))

@@ -19,6 +19,8 @@ from pipeline.doctor.findings import Finding, ok, problem, warning
 from pipeline.fetch.live.addresses import literal
 from pipeline.fetch.live.crawl import RESOLVER_THREADS
 from pipeline.fetch.live.resolving import LookUp, is_final
+from webtext.errors import UserError
+from webtext.filesystems import reaching
 
 MOST_NAMES = 200
 LONGEST_SECONDS = 20.0
@@ -81,9 +83,9 @@ def listed(files: Iterable[str]) -> list[str]:
 
 def _beginning(path: str) -> str:
     try:
-        with fsspec.open(path, "rb", compression="infer") as file:
+        with reaching(path, "read"), fsspec.open(path, "rb", compression="infer") as file:
             return bytes(file.read(_LIST_BYTES)).decode(errors="replace")
-    except OSError:
+    except (OSError, UserError):
         return ""  # that it cannot be read is said elsewhere
 
 

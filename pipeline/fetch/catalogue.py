@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Self
 
-import fsspec.core
 import numpy as np
 import numpy.typing as npt
 import orjson
@@ -113,8 +112,7 @@ def make_catalogue(
     name = catalogue_name(archive)
     path = storage.join(folder, name)
     told = 0 if storage.exists(path) else _write(archive, path, wanted, max_bytes, stopping)
-    filesystem, location = fsspec.core.url_to_fs(path)
-    with filesystem.open(location, "rb") as file:
+    with storage.opened(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     with parquet.opened(path) as catalogue:
         metadata = catalogue.metadata
@@ -130,9 +128,8 @@ def _write(archive: str, path: str, wanted: IdSet, max_bytes: int, stopping: Cal
     damages: list[Damage] = []
 
     def captures() -> Iterator[Capture]:
-        filesystem, location = fsspec.core.url_to_fs(archive)
         try:
-            with filesystem.open(location, "rb") as file:
+            with storage.opened(archive) as file:
                 for found in scan(file, archive, wanted.__contains__, max_bytes):
                     if stopping():
                         raise ScanStoppedError

@@ -5,7 +5,6 @@ import datetime
 import posixpath
 from collections.abc import Iterator
 
-import fsspec
 import orjson
 import zstandard
 
@@ -13,6 +12,8 @@ from pipeline.harvest import dumps, months
 from pipeline.harvest.months import Month
 from pipeline.harvest.submissions import MAX_TIME, whole_number
 from pipeline.harvest.tallies import USELESS_AVERAGE
+from webtext import storage
+from webtext.errors import UserError
 
 QUICK_LINES = 1000
 LOOKED_AT_EVERY = 100
@@ -54,7 +55,7 @@ def check(path: str, *, quick: bool = False) -> Checked:
     """
     named = months.dump_month(posixpath.basename(path))
     try:
-        with fsspec.open(path, "rb") as file:
+        with storage.opened(path) as file:
             packing = _packing(file.read(_HEAD_BYTES))
         look = _Look()
         for line in dumps.lines(path):
@@ -62,7 +63,7 @@ def check(path: str, *, quick: bool = False) -> Checked:
             if quick and look.lines == QUICK_LINES:
                 break
         look.end()
-    except (OSError, MemoryError) as error:
+    except (OSError, MemoryError, UserError) as error:
         return Checked(path, named, troubles=(f"cannot be read ({error})",))
     by_content = Month.of(look.first) if look.first is not None else None
     return Checked(

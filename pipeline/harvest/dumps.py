@@ -11,8 +11,9 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple, Protocol
 
-import fsspec
 import zstandard
+
+from webtext import storage
 
 ZSTD_WINDOW_BYTES = 1 << 31
 XZ_MEMORY_BYTES = 1 << 30
@@ -90,9 +91,9 @@ def lines(path: str, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[bytes | B
 
     A line longer than max_line_bytes comes as a BrokenLine and is not held. When compressed data break off or are
     damaged, the lines before the break come, then one BrokenLine for the rest of the file.
-    Raises OSError when the file itself cannot be read.
+    Raises OSError when the file itself cannot be read, UserError when it is remote.
     """
-    with fsspec.open(path, "rb") as file:
+    with storage.opened(path) as file:
         yield from lines_of(file, max_line_bytes)
 
 

@@ -13,7 +13,6 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-import fsspec
 import orjson
 import zstandard
 
@@ -104,7 +103,7 @@ class Store:
         before = storage.exists(path)
         with storage.open_atomic(path) as new:
             if before:
-                with fsspec.open(path, "rb") as old:
+                with storage.opened(path) as old:
                     shutil.copyfileobj(old, new)
             new.write(frame)
 
