@@ -32,11 +32,14 @@ MAX_ANSWER_BYTES = 1 << 20
 """Of an index's answer."""
 AT_ONCE = 8
 """Links that are being looked for, and records in flight."""
+LEAST_INDEX_GAP = 1.0
+"""Seconds."""
 DATA_GAP = 0.1
 """Of `delay_seconds`: how far apart records are asked for. The files lie with a CDN made for many readers."""
 REFUSALS = frozenset({403})
 """Statuses by which it says that it is asked too much."""
 
+_KEY = "fetch.commoncrawl_url"
 _FILE = re.compile(r"[A-Za-z0-9_=][A-Za-z0-9_.=/-]*")
 _OTHER_SUBSETS = ("/robotstxt/", "/crawldiagnostics/")
 """Folders of what is no page: robots.txt; redirects and errors."""
@@ -46,6 +49,16 @@ def index_url(url: str) -> str:
     """The index server that belongs to the files at an address: the host `index.x` for `data.x`, else the same."""
     scheme, _, rest = url.partition("://")
     return f"{scheme}://index.{rest.removeprefix('data.')}" if rest.startswith("data.") else url
+
+
+def index_pace(delay_seconds: float) -> Pace:
+    """How often its index server, a single machine, is asked."""
+    return Pace(max(delay_seconds, LEAST_INDEX_GAP) if delay_seconds else 0.0, 1, REFUSALS)
+
+
+def data_pace(delay_seconds: float) -> Pace:
+    """How often records are asked for."""
+    return Pace(delay_seconds * DATA_GAP, AT_ONCE, REFUSALS)
 
 
 class CommonCrawl:
@@ -62,9 +75,8 @@ class CommonCrawl:
         self._hits = Hits.none()
         self._crawls: Sequence[Crawl] = ()
         manners, deadline = rules.manners, rules.deadline_seconds
-        gap = manners.delay_seconds
-        self._index = Desk(client, Pace(max(gap, 1.0) if gap else 0.0, 1, REFUSALS), manners, deadline, _KEY)
-        self._data = Desk(client, Pace(gap * DATA_GAP, AT_ONCE, REFUSALS), manners, deadline, _KEY)
+        self._index = Desk(client, index_pace(manners.delay_seconds), manners, deadline, _KEY)
+        self._data = Desk(client, data_pace(manners.delay_seconds), manners, deadline, _KEY)
         self.desks = (self._index, self._data)
 
     async def begin(self, known: Any) -> Any:
@@ -145,9 +157,6 @@ class CommonCrawl:
             return []
         body = _body_of(answer)
         return body if isinstance(body, Ending) else _pages_alone(of_lines(body, urls.link_id(url)))
-
-
-_KEY = "fetch.commoncrawl_url"
 
 
 def _index_limit(head: HttpHead) -> int:

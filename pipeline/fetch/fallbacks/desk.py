@@ -79,32 +79,23 @@ class Desk:
         Raises UserError when the address may not be reached.
         """
         tries = 0
-        while True:
-            async with self._places:
+        async with self._places:
+            while True:
                 await self._wait()
                 if self.closed is not None:
                     return self.closed
-                self.requests += 1
-                tries += 1
                 asked = await self._request(url, stop, part)
-            fault, wait = self._trouble(asked)
-            self._ready_at = max(self._ready_at, asked.answered_at + self._pace.gap)
-            if fault is None:
-                self._failures = 0
-                if asked.ending is not None:
-                    return asked.ending
-                assert asked.exchange is not None
-                return asked.exchange
-            if tries < MAX_TRIES and politeness.is_retried(fault.reason, _status(asked)):
+                tries += 1
+                fault, wait = self._trouble(asked)
+                if fault is None:
+                    self._failures = 0
+                    return _answer(asked)
+                if tries == MAX_TRIES or not politeness.is_retried(fault.reason, _status(asked)):
+                    self._pause(wait)
+                    self._fail(fault)
+                    return fault
                 spread = hashlib.sha256(url.encode()).hexdigest()
-                wait = max(wait, politeness.backoff(self._manners, spread, tries))
-                self._pause(wait, f"asks to come back after {wait:g} s")
-                continue
-            self._pause(wait, f"asks to come back after {wait:g} s")
-            self._failures += 1
-            if self._failures >= MAX_FAILURES and self.closed is None:
-                self.closed = deferred(Reason.HOST_FAILING, f"{self._failures} failures in a row, {_words(fault)}")
-            return fault
+                self._pause(max(wait, politeness.backoff(self._manners, spread, tries)))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -118,21 +109,31 @@ class Desk:
                 await asyncio.sleep(seconds)
             self._ready_at = max(self._ready_at, self._loop.time() + self._pace.gap)
 
-    def _pause(self, seconds: float, words: str) -> None:
+    def _pause(self, seconds: float) -> None:
         """Let everybody wait; a pause that is too long closes the desk."""
         if not self._manners.delay_seconds:
             return
         if seconds > politeness.LONGEST_WAIT:
-            self.closed = deferred(Reason.HOST_FAILING, words)
+            self.closed = deferred(Reason.HOST_FAILING, f"asks to come back after {seconds:g} s")
         self._ready_at = max(self._ready_at, self._loop.time() + seconds)
 
     async def _request(self, url: str, stop: Stop, part: tuple[int, int] | None) -> Asked:
         line, asked_part = self._lines.pop()
         asked_part[:] = [] if part is None else [part]
+        self.requests += 1
         try:
-            return await line.ask(url, self._deadline, stop)
+            asked = await line.ask(url, self._deadline, stop)
         finally:
             self._lines.append((line, asked_part))
+        self._ready_at = max(self._ready_at, asked.answered_at + self._pace.gap)
+        return asked
+
+    def _fail(self, fault: Ending) -> None:
+        """One more request has failed for good; too many in a row close the desk."""
+        self._failures += 1
+        if self._failures >= MAX_FAILURES and self.closed is None:
+            words = f"{fault.reason} {fault.detail}".strip()
+            self.closed = deferred(Reason.HOST_FAILING, f"{self._failures} failures in a row, {words}")
 
     def _trouble(self, asked: Asked) -> tuple[Ending | None, float]:
         """What is wrong with the host, if anything is, and how long it asks us to stay away."""
@@ -158,9 +159,12 @@ class Desk:
         return failed(Reason.HTTP_ERROR, str(status)), wait
 
 
+def _answer(asked: Asked) -> Exchange | Ending:
+    if asked.ending is not None:
+        return asked.ending
+    assert asked.exchange is not None
+    return asked.exchange
+
+
 def _status(asked: Asked) -> int | None:
     return asked.exchange.head.status if asked.exchange else None
-
-
-def _words(ending: Ending) -> str:
-    return f"{ending.reason} {ending.detail}".strip()
