@@ -11,6 +11,7 @@ BENCHMARKS = (
     ("scale", "--links", "100000", "300000"),
     ("world",),
     ("fetching",),
+    ("simulation",),
     ("encoding",),
     ("training",),
     ("generation",),
