@@ -19,6 +19,7 @@ from model.training import checkpoints
 from model.weights import config_from_huggingface, from_huggingface
 from webtext import storage
 from webtext.errors import UserError
+from webtext.filesystems import require_local
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -48,6 +49,7 @@ def find(path: str | os.PathLike[str]) -> Path:
     path: such a folder, or a training run: then its newest checkpoint that is whole, with a warning for each newer one
     that is not. Raises UserError where there is none.
     """
+    require_local(str(path), "checkpoint")
     place = Path(path)
     if not place.exists():
         raise UserError(f"{place} does not exist; give a checkpoint, a training run or a Hugging Face folder.")

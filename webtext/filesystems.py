@@ -40,7 +40,9 @@ def locate(path: str) -> tuple[Any, str]:
     except Exception as error:
         if not isinstance(error, ValueError) and not _is_remote(error):
             raise
-        raise UserError(f"cannot reach {path}: {_words(error)}; correct the path, or what its kind needs.") from error
+        raise UserError(
+            f"cannot reach {path}: {_words(error)}; correct the path, or install what such file systems need."
+        ) from error
     # Workers in other processes write too, and a listing that is kept would not tell of it.
     filesystem.dircache.use_listings_cache = False
     return filesystem, location
@@ -49,6 +51,12 @@ def locate(path: str) -> tuple[Any, str]:
 def is_local(path: str) -> bool:
     """Whether a path is on this machine's file system, where files can grow."""
     return "://" not in path or isinstance(locate(path)[0], LocalFileSystem)
+
+
+def require_local(path: str, what: str) -> None:
+    """Raise UserError for a remote path where only local ones will do. what: whose path it is."""
+    if not is_local(path):
+        raise UserError(f"{what}: {path} is not on this machine; copy it here, or give a local folder.")
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from model.training import tensor_files
 from model.weights import huggingface_config, to_huggingface
 from webtext import storage
 from webtext.errors import UserError
+from webtext.filesystems import require_local
 
 CARD = "README.md"
 GENERATION = "generation_config.json"
@@ -35,6 +36,7 @@ def export(source: str, output: str, *, dtype: str, name: str | None, license_na
     whole or not at all; an earlier export in its place goes when the new one is there. Equal sources give equal bytes.
     Raises UserError where the place is taken by something else or cannot be written.
     """
+    require_local(output, "output")
     target = Path(output).resolve()
     check_free(target)
     folder = checkpoint.find(source)

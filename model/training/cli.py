@@ -15,6 +15,7 @@ from model.training.config import TrainConfig
 from model.training.ranks import Ranks
 from webtext import arguments, locks, settings
 from webtext.errors import UserError
+from webtext.filesystems import require_local
 
 if TYPE_CHECKING:
     from model.training.loop import Run
@@ -83,6 +84,8 @@ def _work_together(given: argparse.Namespace, unknown: Sequence[str], rank: Rank
 def _config(given: argparse.Namespace, unknown: Sequence[str]) -> TrainConfig:
     arguments.refuse(given.command, unknown)
     config = settings.load(TrainConfig, given.config, given.overrides)
+    require_local(config.tokens, "tokens")
+    require_local(config.output, "output")
     if given.command == "finetune" and config.init_from is None:
         raise UserError("webtext finetune needs init_from: a checkpoint, a training run or a Hugging Face folder.")
     return config
