@@ -17,10 +17,10 @@ from typing import Any
 
 from airflow.sdk import CronPartitionTimetable, Param, chain, dag, task
 from airflow.sdk.exceptions import AirflowFailException
-from webtext_airflow import defaults, operator, releases, settings
+from webtext_airflow import calling, defaults, releases, settings
 from webtext_airflow.assets import CORPUS
+from webtext_airflow.calling import WebtextOperator
 from webtext_airflow.defaults import CORPUS_POOL, RUNNERS, WEB_POOL
-from webtext_airflow.operator import WebtextOperator
 from webtext_airflow.releases import MONTH, NotReadyError
 
 FOUND = settings.found_in()
@@ -85,8 +85,8 @@ def webtext_corpus_monthly() -> None:
     )
     def wait_for_dump(month: str, dumps: str) -> bool:
         """#### Whether the month's dump is there: `webtext dumps --missing`"""
-        command = [*operator.launcher(), "dumps", dumps, "--from", month, "--to", month, "--missing"]
-        return not operator.run(command, operator.to_log).result
+        command = [*calling.launcher(), "dumps", dumps, "--from", month, "--to", month, "--missing"]
+        return not calling.run(command, calling.to_log).result
 
     planned = plan()
     waited = wait_for_dump(planned["month"], planned["all_dumps"])

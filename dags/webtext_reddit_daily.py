@@ -17,8 +17,8 @@ from typing import Any
 
 from airflow.sdk import chain, dag, task
 from webtext_airflow import defaults, reddit, settings
+from webtext_airflow.calling import WebtextOperator
 from webtext_airflow.defaults import WEB_POOL
-from webtext_airflow.operator import WebtextOperator
 
 FOUND = settings.found_in()
 

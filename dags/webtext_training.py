@@ -17,8 +17,8 @@ from airflow.sdk import Param, PartitionedAssetTimetable, chain, dag, task
 from airflow.sdk.exceptions import AirflowFailException
 from webtext_airflow import defaults, releases, settings
 from webtext_airflow.assets import CORPUS
+from webtext_airflow.calling import WebtextOperator
 from webtext_airflow.defaults import CORPUS_POOL, TRAINING_POOL
-from webtext_airflow.operator import WebtextOperator
 from webtext_airflow.releases import NotReadyError
 
 FOUND = settings.found_in()

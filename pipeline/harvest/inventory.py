@@ -61,9 +61,19 @@ def run(given: argparse.Namespace, extra: Sequence[str]) -> int:
         sys.stdout.write(f"{checked[-1]}\n")
         sys.stdout.flush()  # the next may take minutes
     sys.stdout.writelines(f"{line}\n" for line in summary(needed, checked))
-    if given.strict and (any(each.troubles for each in checked) or set(needed) - {each.month for each in checked}):
-        raise UserError("dumps are missing or not sound; see above.")
+    if given.strict:
+        _refuse(needed, checked)
     return 0
+
+
+def _refuse(needed: Sequence[Month], checked: Sequence[Checked]) -> None:
+    """Raise a UserError that names the first dump that is missing or not sound, where there is one."""
+    at_hand = {each.month for each in checked}
+    wrong = [f"{each.path}: {'; '.join(each.troubles)}" for each in checked if each.troubles]
+    wrong += [f"{months.dump_name(month)} is not there" for month in needed if month not in at_hand]
+    if wrong:
+        more = f"; and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        raise UserError(f"dumps are missing or not sound: {wrong[0]}{more}.")
 
 
 def summary(needed: Sequence[Month], checked: Sequence[Checked]) -> Iterator[str]:
