@@ -20,6 +20,7 @@ OUT        ?=
 RUNNER     ?=
 GPUS       ?= 1
 CHECKPOINT ?= $(TRAINED)
+PORT       ?= 8080
 ARGS       ?=
 
 # What the targets work on when nothing else is named: the sample, in runs/.
@@ -132,6 +133,14 @@ lock: $(BIN)/uv ## write requirements/ from pyproject.toml, without host names
 	@$(COMPILE) --extra model --constraints requirements/development.txt --output-file requirements/model.txt
 	@$(COMPILE_ALONE) requirements/airflow.in --output-file requirements/airflow.txt
 
+.PHONY: dags
+dags: $(AIRFLOW)/.airflow $(VENV)/.corpus $(VENV)/.model ## Airflow on this machine with the DAGs in dags/; PORT=8080
+	@$(AIRFLOW)/bin/python dags/webtext_airflow/local.py runs/airflow $(PORT)
+
+.PHONY: test-airflow
+test-airflow: $(AIRFLOW)/.airflow $(VENV)/.corpus $(VENV)/.model ## the DAGs, for real, on the sample
+	$(AIRFLOW)/bin/python -m pytest tests/airflow $(ARGS)
+
 .PHONY: test-gpu
 test-gpu: $(VENV)/.development ## correctness and speed on the GPU at hand
 	$(BIN)/python -m benchmarks.gpu $(ARGS)
@@ -142,4 +151,4 @@ bench: $(VENV)/.development ## speed and memory as ratios against peers, in one 
 
 .PHONY: clean
 clean: ## remove what make made, but no run
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(AIRFLOW) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
