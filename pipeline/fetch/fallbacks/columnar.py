@@ -5,7 +5,7 @@ of the address; only those that match come to Python, which settles it by the li
 """
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 import fsspec.core
 import numpy as np
@@ -20,7 +20,8 @@ from webtext import storage
 from webtext.errors import UserError
 
 _NEEDED = ("url", "fetch_time", "fetch_status", "warc_filename", "warc_record_offset", "warc_record_length")
-_ABSENT_IN_OLD_CRAWLS = ("content_mime_type", "content_truncated", "content_digest")
+_OF_USE = ("content_mime_type", "content_mime_detected", "content_truncated", "content_digest")
+_KEY_STEPS = (("^[a-zA-Z]+://(www\\.)?", ""), ("#.*$", ""), ("^([^?]*)/(\\?.*)?$", "\\1\\2"))
 
 HITS = pa.schema(
     [
@@ -62,7 +63,7 @@ def find(files: Sequence[str], addresses: Sequence[str]) -> Hits:
 
     Raises UserError for a file that is no such index.
     """
-    keys = pa.array({urls.link_key(address) for address in addresses}, pa.string())
+    keys = _key(pa.array({urls.link_key(address) for address in addresses}, pa.string()))
     ids = {urls.link_id(address) for address in addresses}
     return Hits(pa.concat_tables([HITS.empty_table(), *(_found(file, keys, ids) for file in files)]))
 
@@ -79,15 +80,18 @@ def _found(file: str, keys: pa.Array, ids: set[str]) -> pa.Table:
             f"{file} (fetch.commoncrawl_index) has no column {missing[0]!r}; give files of Common Crawl's columnar "
             "index, or of a query that keeps its columns' names."
         )
-    optional = [name for name in _ABSENT_IN_OLD_CRAWLS if name in index.schema.names]
+    optional = [name for name in _OF_USE if name in index.schema.names]
     rows = index.to_table(columns=[*_NEEDED, *optional], filter=_key(pc.field("url")).isin(keys))
     return _hits(rows, ids)
 
 
-def _key(url: pc.Expression) -> pc.Expression:
-    """`urls.link_key` of an address that is spelt as most are; of the others, at most a spelling is missed."""
-    for pattern in ("^[a-zA-Z]+://(www\\.)?", "#.*$", "/$"):
-        url = pc.replace_substring_regex(url, pattern, "")
+def _key(url: Any) -> Any:
+    """What all spellings of an address share, as `urls.link_key`, in terms of Arrow: for arrays, and for fields.
+
+    Of addresses that are spelt as no crawler spells them, some are missed.
+    """
+    for pattern, replacement in _KEY_STEPS:
+        url = pc.replace_substring_regex(url, pattern, replacement)
     return url
 
 
@@ -96,8 +100,9 @@ def _hits(rows: pa.Table, ids: set[str]) -> pa.Table:
     link_ids = pa.array((urls.link_id(url) for url in normal), pa.string())
     names = set(rows.column_names)
 
-    def text(name: str) -> pa.ChunkedArray | pa.Array:
-        return pc.fill_null(rows[name].cast(pa.string()), "") if name in names else pa.array([""] * len(rows))
+    def text(*columns: str) -> pa.ChunkedArray | pa.Array:
+        found = [rows[name].cast(pa.string()) for name in columns if name in names]
+        return pc.coalesce(*found, pa.array([""] * len(rows), pa.string()))
 
     times = pc.cast(rows["fetch_time"], pa.timestamp("s", rows["fetch_time"].type.tz), safe=False)
     columns = [
@@ -105,7 +110,7 @@ def _hits(rows: pa.Table, ids: set[str]) -> pa.Table:
         rows["url"],
         times.cast(pa.int64()),
         rows["fetch_status"].cast(pa.int64()),
-        text("content_mime_type"),
+        text("content_mime_type", "content_mime_detected"),
         text("content_truncated"),
         text("content_digest"),
         rows["warc_filename"],
