@@ -7,6 +7,7 @@ Status codes, redirects, size and age are what protego leaves to its caller. Bey
 
 import dataclasses
 import enum
+import functools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -81,7 +82,7 @@ class Robots:
     """Seconds between two requests: the longest that a group asks for."""
     tokens: tuple[str, ...] = (TOKEN,)
 
-    @property
+    @functools.cached_property
     def heavy(self) -> bool:
         """Whether asking it may take milliseconds."""
         return sum(group.size for group in self.groups) > HEAVY_RULES

@@ -8,7 +8,7 @@ itself, go to a thread.
 import asyncio
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -35,6 +35,9 @@ class Written(NamedTuple):
     line: int
 
 
+Then = Callable[[Event, int], None]
+"""Is told of an event that is on disk, and where its line begins."""
+
 _Prepared = tuple[Event, Sequence[bytes]]
 
 
@@ -46,22 +49,24 @@ class Scribe:
         self._max_bytes = max_bytes
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, "scribe")
-        self._waiting: list[tuple[_Prepared, asyncio.Future[Written]]] = []
+        self._waiting: list[tuple[_Prepared, asyncio.Future[Written], Then | None]] = []
         self._synced_at = time.monotonic()
         self._syncing: asyncio.Future[None] | None = None
 
-    def write(self, event: Event, exchange: Exchange | None = None) -> "asyncio.Future[Written]":
-        """Begin to write an event. When the future is done, a killed process loses it no more.
+    def write(
+        self, event: Event, exchange: Exchange | None = None, then: Then | None = None
+    ) -> "asyncio.Future[Written]":
+        """Begin to write an event. When the future is done, a killed process loses it no more, and `then` was told.
 
         The future raises UserError when the disk is full.
         """
         future: asyncio.Future[Written] = self._loop.create_future()
         if exchange is None or len(exchange.response) < LARGE_BYTES:
-            self._gather(_prepared(event, exchange, self._max_bytes), future)
+            self._gather(_prepared(event, exchange, self._max_bytes), future, then)
         else:
             work = self._loop.run_in_executor(self._thread, _prepared, event, exchange, self._max_bytes)
             work.add_done_callback(
-                lambda done: future.cancel() if done.cancelled() else self._gather(done.result(), future)
+                lambda done: future.cancel() if done.cancelled() else self._gather(done.result(), future, then)
             )
         return future
 
@@ -71,10 +76,10 @@ class Scribe:
         self._gather((event, records), future)
         return future
 
-    def _gather(self, prepared: _Prepared, future: "asyncio.Future[Written]") -> None:
+    def _gather(self, prepared: _Prepared, future: "asyncio.Future[Written]", then: Then | None = None) -> None:
         if not self._waiting:
             self._loop.call_soon(self._write_all)
-        self._waiting.append((prepared, future))
+        self._waiting.append((prepared, future, then))
 
     async def close(self) -> None:
         """Wait for the end of the thread."""
@@ -83,13 +88,15 @@ class Scribe:
     def _write_all(self) -> None:
         batch, self._waiting = self._waiting, []
         try:
-            lines = self._journal.append([prepared for prepared, _ in batch])
+            lines = self._journal.append([prepared for prepared, *_ in batch])
         except UserError as error:
-            for _, future in batch:
+            for _, future, _ in batch:
                 if not future.done():
                     future.set_exception(error)
             return
-        for ((event, _), future), line in zip(batch, lines, strict=False):
+        for ((event, _), future, then), line in zip(batch, lines, strict=False):
+            if then is not None:
+                then(event, line)
             if not future.done():
                 future.set_result(Written(event, line))
         if time.monotonic() - self._synced_at >= SYNC_SECONDS and (self._syncing is None or self._syncing.done()):

@@ -151,15 +151,11 @@ class Taking:
     def write(self, errand: PageErrand, event: Event, exchange: Exchange | None = None) -> "asyncio.Future[Written]":
         """Write down the event that tells how a link ends."""
 
-        def note(done: "asyncio.Future[Written]") -> None:
-            if not done.cancelled() and done.exception() is None:
-                event, line = done.result()
-                self._book.end(errand.row, event, line)
-                self._statistics.ended(event["reason"] or FETCHED, 1)
+        def note(event: Event, line: int) -> None:
+            self._book.end(errand.row, event, line)
+            self._statistics.ended(event["reason"] or FETCHED, 1)
 
-        future = self._scribe.write(event, exchange)
-        future.add_done_callback(note)
-        return future
+        return self._scribe.write(event, exchange, note)
 
     def word(self, said: Robots | Ending) -> Word:
         """What a robots.txt says from now on, or how links end because it could not be had."""

@@ -11,7 +11,6 @@ import importlib
 import importlib.util
 import os
 import struct
-import zlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -88,8 +87,7 @@ def _member(lines: str, block: bytes, *, packed: bool = False) -> bytes:
     record = b"".join((head, block, b"\r\n\r\n"))
     if packed:
         return stored(record)
-    packer = _packing().compressobj(COMPRESSION, zlib.DEFLATED, _GZIP)
-    member: bytes = packer.compress(record) + packer.flush()
+    member: bytes = _packing().compress(record, COMPRESSION, _GZIP)
     return member
 
 
