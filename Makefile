@@ -28,7 +28,7 @@ SAMPLE  := runs/sample
 TRAINED := $(SAMPLE)-train
 
 OUTPUT    = $(if $(OUT),--set output=$(OUT))
-OVERRIDES = $(OUTPUT) $(if $(RUNNER),--set runner.name=$(RUNNER)) $(ARGS)
+OVERRIDES = $(OUTPUT) $(ARGS)
 CORPUS_CONFIG = $(or $(CONFIG),configs/corpus/sample.yaml)
 
 # Whoever names a config or a place has made what it needs; the sample's is made on the way.
@@ -65,9 +65,33 @@ $(AIRFLOW)/.airflow: $(BIN)/uv requirements/airflow.txt
 	$(UV) pip install --quiet --compile-bytecode --python $(AIRFLOW)/bin/python --no-deps -r requirements/airflow.txt
 	@touch $@
 
+$(VENV)/.spark: $(BIN)/uv requirements/spark.txt
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps -r requirements/spark.txt
+	@touch $@
+
+MAVEN       ?= mvn
+JOB_SERVERS := $(VENV)/job-server
+
+$(JOB_SERVERS)/job-server-%.jar: runners/job-server/pom.xml | $(BIN)/uv
+	@command -v $(firstword $(MAVEN)) >/dev/null || { echo "Beam's job server for $* is built by Maven, and there is no\
+ $(firstword $(MAVEN)): install Maven and a JDK, or name a jar with runner.job_server" >&2; exit 2; }
+	$(MAVEN) --batch-mode --quiet -Dstyle.color=never -P$* -Dbuild=$(CURDIR)/build/job-server-$* -f $< package
+	@mkdir -p $(@D) && mv build/job-server-$*/$(@F) $@ && rm -r build/job-server-$*
+
+.PHONY: job-server
+job-server: $(JOB_SERVERS)/job-server-spark.jar $(JOB_SERVERS)/job-server-flink.jar ## what drives Spark and Flink; needs Maven
+
+SPARK := $(VENV)/.spark $(JOB_SERVERS)/job-server-spark.jar
+FLINK := $(JOB_SERVERS)/job-server-flink.jar
+
+# What a runner needs beside webtext, by its name.
+NEEDS_spark-local := $(SPARK)
+NEEDS_spark       := $(SPARK)
+NEEDS_flink       := $(FLINK)
+
 .PHONY: corpus
-corpus: $(VENV)/.corpus ## links to release; CONFIG= OUT= RUNNER= ARGS= pass through
-	@$(BIN)/webtext corpus --config $(CORPUS_CONFIG) $(OVERRIDES)
+corpus: $(VENV)/.corpus $(NEEDS_$(RUNNER)) ## links to release; CONFIG= OUT= RUNNER=spark-local ARGS= pass through
+	@$(BIN)/webtext corpus --config $(CORPUS_CONFIG) $(if $(RUNNER),--runner $(RUNNER)) $(OVERRIDES)
 
 $(SAMPLE)/corpus/_SUCCESS: | $(VENV)/.corpus
 	@$(BIN)/webtext corpus --config configs/corpus/sample.yaml
@@ -132,6 +156,10 @@ lock: $(BIN)/uv ## write requirements/ from pyproject.toml, without host names
 	@$(COMPILE) --extra corpus --constraints requirements/development.txt --output-file requirements/corpus.txt
 	@$(COMPILE) --extra model --constraints requirements/development.txt --output-file requirements/model.txt
 	@$(COMPILE_ALONE) requirements/airflow.in --output-file requirements/airflow.txt
+
+.PHONY: test-spark
+test-spark: $(VENV)/.development $(SPARK) $(FLINK) ## the corpus on Spark, a Spark cluster and Flink; needs Java and Maven
+	WEBTEXT_ENGINES=yes $(BIN)/python -m pytest tests/spark $(ARGS)
 
 .PHONY: dags
 dags: $(AIRFLOW)/.airflow $(VENV)/.corpus $(VENV)/.model ## Airflow on this machine with the DAGs in dags/; PORT=8080

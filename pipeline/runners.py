@@ -1,7 +1,6 @@
 """What executes a pipeline: from the config's `runner` to a Beam pipeline, and from its failure to a sentence."""
 
 import contextlib
-import inspect
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -9,16 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
-from apache_beam.runners.worker import statesampler
 
-from pipeline import flattening
+from pipeline import flattening, harness
 from pipeline.config import Runner
 from pipeline.engines import Engine, NoEngine
 from webtext.errors import UserError
 
 BEAM_RUNNERS = {"spark": "PortableRunner", "flink": "PortableRunner", "dataflow": "DataflowRunner"}
 
-SAMPLING_PERIOD_MS = 5
 STEP_SUFFIX = re.compile(r"\s*\[while running .*", re.DOTALL)
 REMOTE_USER_ERROR = re.compile(rf"{UserError.__module__}\.{UserError.__qualname__}: (?P<sentence>[^\n]*)")
 
@@ -36,14 +33,14 @@ def execute(
     Raises UserError for one that a worker raised, wherever the worker was, and for an engine that died.
     """
     engine = engine or NoEngine(runner.options)
-    pipeline = new_pipeline(runner, arguments, engine)
-    build(pipeline)
-    if runner.name != "direct":
-        flattening.give_one_coder(pipeline)
     try:
+        pipeline = new_pipeline(runner, arguments, engine)
+        build(pipeline)
+        if runner.name != "direct":
+            flattening.give_one_coder(pipeline)
         pipeline.run().wait_until_finish()
-    except Exception as error:
-        sentence = user_sentence(error) or engine.obituary()
+    except (Exception, KeyboardInterrupt) as error:
+        sentence = user_sentence(error) or engine.obituary(interrupted=isinstance(error, KeyboardInterrupt))
         if sentence is None:
             raise
         raise UserError(sentence) from None
@@ -52,20 +49,10 @@ def execute(
 def new_pipeline(runner: Runner, arguments: Sequence[str] = (), engine: Engine | None = None) -> beam.Pipeline:
     """An empty pipeline; locally on FnApiRunner by name, since Beam's DirectRunner first tries to download another."""
     options = {"pipeline_type_check": False, **(engine or NoEngine(runner.options)).options()}
+    harness.prepare()
     if runner.name == "direct":
-        _end_bundles_at_once()
         return beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(list(arguments), **options))
     return beam.Pipeline(options=PipelineOptions(list(arguments), runner=BEAM_RUNNERS[runner.name], **options))
-
-
-def _end_bundles_at_once() -> None:
-    """Let Beam's local runner not wait at the end of a bundle for its sampling thread, which sleeps up to 200 ms.
-
-    The thread finds out in which step time goes; at 5 ms it still costs nothing that can be measured.
-    """
-    signature = inspect.signature(statesampler.StateSampler.__init__)
-    if list(signature.parameters)[-1] == "sampling_period_ms":
-        statesampler.StateSampler.__init__.__defaults__ = (SAMPLING_PERIOD_MS,)
 
 
 def check_arguments(arguments: Sequence[str]) -> None:
@@ -96,7 +83,7 @@ def _quiet() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def user_sentence(error: Exception) -> str | None:
+def user_sentence(error: BaseException) -> str | None:
     """The sentence of the UserError that a worker raised, or None for any other failure.
 
     The local runner raises the error itself with the step's name behind it; the others hand on its traceback as text.

@@ -2,7 +2,7 @@
 
 with ready(config.runner, parts, logs) as engine:   # begins to start at once, in the background
     engine.options()                                # what Beam must be told; waits until all is there
-    engine.obituary()                               # why it is not alive any more, or None
+    engine.obituary(interrupted=False)              # why it is not alive any more, or None
 """
 
 import contextlib

@@ -15,8 +15,12 @@ class Engine(Protocol):
         """What Beam must be told to use it. Waits until it can be used; raises UserError where it never will."""
         ...
 
-    def obituary(self) -> str | None:
-        """A sentence for the user on how it came to its end, or None while it lives."""
+    def obituary(self, *, interrupted: bool) -> str | None:
+        """A sentence for the user on how it came to its end, or None while it lives.
+
+        interrupted: whether it is asked for a KeyboardInterrupt, which is raised in the main thread also where an
+        engine has died and nobody has noticed.
+        """
         ...
 
 
@@ -30,6 +34,6 @@ class NoEngine:
         """The config's."""
         return self.given
 
-    def obituary(self) -> str | None:
+    def obituary(self, *, interrupted: bool) -> str | None:  # noqa: ARG002
         """It never dies."""
         return None

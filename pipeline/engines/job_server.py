@@ -4,9 +4,11 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +25,7 @@ SCRATCH = "scratch"
 SECONDS_TO_START = 120
 SECONDS_TO_STOP = 10
 SECONDS_TO_NOTICE = 0.2
+SECONDS_TO_BE_MISSED = 3
 SECONDS_TO_BE_SEEN_DEAD = 5
 """A connection breaks a little before the process that held it has ended."""
 
@@ -62,6 +65,8 @@ class JobServer:
         self._scratch = (folder / SCRATCH).resolve()
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._missed = threading.Event()
+        """Whether the main thread knows that it has ended."""
 
     def start(self) -> None:
         """Begin to start it, unless that has been done; does not wait."""
@@ -82,6 +87,13 @@ class JobServer:
                 stderr=subprocess.STDOUT,
                 process_group=0,
             )
+        threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
+
+    def _watch(self, process: "subprocess.Popen[bytes]") -> None:
+        """Beam waits for minutes, or for ever, for a server that died at the wrong moment."""
+        process.wait()
+        if not self._missed.wait(SECONDS_TO_BE_MISSED):
+            signal.pthread_kill(_main_thread(), signal.SIGINT)  # a signal that comes in wakes what waits
 
     def options(self) -> Options:
         """Where it listens, and what belongs to it. Waits until it does."""
@@ -97,17 +109,19 @@ class JobServer:
             time.sleep(0.05)
         return {**self._command.options(self._scratch), "job_endpoint": f"localhost:{self._port}"}
 
-    def obituary(self) -> str | None:
+    def obituary(self, *, interrupted: bool) -> str | None:
         """Why it is not there any more."""
-        if self._process is not None:
+        if self._process is not None and not interrupted:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(SECONDS_TO_BE_SEEN_DEAD)
+        self._missed.set()
         return self._epitaph("ended before its work was done")
 
     def close(self) -> None:
         """End it, give the threads that spoke with it the time to notice, and remove its scratch files."""
         if self._process is None:
             return
+        self._missed.set()
         self._process.terminate()
         try:
             self._process.wait(SECONDS_TO_STOP)
@@ -139,6 +153,12 @@ class JobServer:
             if told:
                 return f": {told[-1][:300]}"
         return ""
+
+
+def _main_thread() -> int:
+    found = threading.main_thread().ident
+    assert found is not None
+    return found
 
 
 def _free_port() -> int:

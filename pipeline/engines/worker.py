@@ -6,10 +6,9 @@ begin a worker by the same protocol: a program is given an id and addresses, and
 
 import argparse
 import contextlib
-import ctypes
 import os
-import signal
-import sys
+import threading
+import time
 from collections.abc import Mapping, Sequence
 
 import grpc
@@ -17,23 +16,31 @@ from apache_beam.portability.api import beam_provision_api_pb2, beam_provision_a
 from apache_beam.runners.worker import sdk_worker_main
 from google.protobuf import json_format, text_format
 
+from pipeline import harness
 from pipeline.engines.environment import WORKING_FOLDER
 
-PR_SET_PDEATHSIG = 1
+SECONDS_BETWEEN_LOOKS = 1
 SECONDS_TO_ANSWER = 60
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Work until whoever started this process ends it or dies."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     folder = os.environ.get(WORKING_FOLDER)
     if folder:
         with contextlib.suppress(OSError):  # another machine has other folders, and then paths are not relative
             os.chdir(folder)
     given = _parse(arguments)
     os.environ.update(_environment(given, _ask(given)))
+    harness.prepare()
     sdk_worker_main.main([])
+
+
+def _end_with(parent: int) -> None:
+    """Linux can do this by itself, but goes by the parent's thread, and Java's come and go."""
+    while os.getppid() == parent:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    os._exit(1)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
