@@ -77,7 +77,9 @@ def test_other_records_hold_no_page(kind: str) -> None:
     assert (found.outcome, found.reason) == (Outcome.FAILED, Reason.BROKEN_RECORD)
 
 
-@pytest.mark.parametrize("record", [b"", b"hello", b"WARC/1.0", b"WARC/1.0\r\n", b"\x1f\x8b\x08", gzip.compress(b"x", mtime=0)])
+@pytest.mark.parametrize(
+    "record", [b"", b"hello", b"WARC/1.0", b"WARC/1.0\r\n", b"\x1f\x8b\x08", gzip.compress(b"x", mtime=0)]
+)
 def test_bytes_that_are_no_record_end_as_a_broken_record(record: bytes) -> None:
     assert ending(record).reason == Reason.BROKEN_RECORD
 
