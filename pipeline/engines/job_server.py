@@ -101,6 +101,7 @@ class JobServer:
         give_up = time.monotonic() + SECONDS_TO_START
         while not _listens(self._port):
             if (sentence := self._epitaph("did not start")) is not None:
+                self._missed.set()
                 raise UserError(sentence)
             if time.monotonic() > give_up:
                 raise UserError(
