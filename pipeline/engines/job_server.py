@@ -1,6 +1,7 @@
 """The process that takes pipelines from Beam and has an engine run them: one for a run, gone when the run is."""
 
 import contextlib
+import logging
 import os
 import re
 import shutil
@@ -38,6 +39,9 @@ if os.getppid() == int(sys.argv[1]):
 """
 
 
+log = logging.getLogger("webtext")
+
+
 class Command(Protocol):
     """How a job server is started."""
 
@@ -65,6 +69,7 @@ class JobServer:
         self._scratch = (folder / SCRATCH).resolve()
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._ready = False
         self._missed = threading.Event()
         """Whether the main thread knows that it has ended."""
 
@@ -98,7 +103,8 @@ class JobServer:
     def options(self) -> Options:
         """Where it listens, and what belongs to it. Waits until it does."""
         self.start()
-        give_up = time.monotonic() + SECONDS_TO_START
+        asked = time.monotonic()
+        give_up = asked + SECONDS_TO_START
         while not _listens(self._port):
             if (sentence := self._epitaph("did not start")) is not None:
                 self._missed.set()
@@ -108,6 +114,10 @@ class JobServer:
                     f"the job server of {self._command.name} did not start in {SECONDS_TO_START} s: see {self._log}."
                 )
             time.sleep(0.05)
+        if not self._ready:
+            self._ready = True
+            waited = time.monotonic() - asked
+            log.info("%-11sthe job server of %s was waited for %.1f s", "runner", self._command.name, waited)
         return {**self._command.options(self._scratch), "job_endpoint": f"localhost:{self._port}"}
 
     def obituary(self, *, interrupted: bool) -> str | None:

@@ -2,6 +2,8 @@
 
 import contextlib
 import signal
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,18 +14,29 @@ import pytest
 
 from tests.integration.conftest import SAMPLE, Webtext, begun_with
 from tests.integration.shards import shards
-from tests.integration.test_interrupt import members_of, wait_until
+from tests.integration.test_interrupt import members_of
 from tests.spark.cluster import Cluster
 from tests.spark.conftest import Shards
 
-SECONDS_TO_END = 240
-SECONDS_TO_NOTICE = 20
+SECONDS_TO_COME_SO_FAR = 240
+SECONDS_TO_END = 400
+SECONDS_TO_NOTICE = 30
+
+pytestmark = pytest.mark.timeout(900)
 
 
 def on(runner: str, run: Path, cluster: Cluster | None = None) -> tuple[str, ...]:
     """The options that put a command's run on a runner."""
     master = () if cluster is None else ("--set", f"runner.options.spark_master_url={cluster.master}")
     return ("--runner", runner, "--set", f"output={run}", *master)
+
+
+def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
+    end = time.monotonic() + SECONDS_TO_COME_SO_FAR
+    while not condition():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def quiet(words: str) -> bool:
