@@ -1,7 +1,7 @@
-"""Names to addresses that may be reached, and sockets to no others.
+"""Names to addresses that may be reached.
 
-An address is looked at twice: when a name is resolved, and when a socket is made for it. A name that gives another
-address the second time gains nothing by that, and neither does an address that was written out, which is not resolved.
+An address is looked at when a name is resolved, again before a socket is led there, and a third time when the socket
+stands (see `connecting`). A name that gives another address the second time gains nothing by that.
 """
 
 import asyncio
@@ -10,11 +10,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import Any
 
-from aiohttp.abc import AbstractResolver, ResolveResult
-
-from pipeline.fetch.live.addresses import ForbiddenAddressError, Network, forbidden, literal, require_reachable
+from pipeline.fetch.live.addresses import ForbiddenAddressError, Network, forbidden, literal
 
 LookUp = Callable[[str], Sequence[str]]
 """A host's name -> its addresses as text, the preferred one first. Blocks; raises OSError when there are none."""
@@ -29,7 +26,7 @@ def system_look_up(host: str) -> Sequence[str]:
     return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
-class GuardedResolver(AbstractResolver):
+class GuardedResolver:
     """Asks for addresses on threads, remembers them for a while, and gives only those that may be reached."""
 
     def __init__(
@@ -45,18 +42,6 @@ class GuardedResolver(AbstractResolver):
         self._clock = clock
         self._remembered: OrderedDict[str, tuple[float, Mapping[str, str | None]]] = OrderedDict()
 
-    async def resolve(
-        self,
-        host: str,
-        port: int = 0,
-        family: socket.AddressFamily = socket.AF_UNSPEC,  # noqa: ARG002 - aiohttp's signature
-    ) -> list[ResolveResult]:
-        """The reachable addresses of a name.
-
-        Raises ForbiddenAddressError when it has addresses and none of them may be reached, OSError when it has none.
-        """
-        return [_result(host, address, port) for address in await self.addresses(host)]
-
     def known(self, host: str) -> str | None:
         """The address that is tried first, when it is remembered and may be reached."""
         known = self._remembered.get(host)
@@ -65,7 +50,10 @@ class GuardedResolver(AbstractResolver):
         return next((address for address, kind in known[1].items() if kind is None), None)
 
     async def addresses(self, host: str) -> list[str]:
-        """As `resolve`, as text; an address that is written out is its own."""
+        """The reachable addresses of a name; an address that is written out is its own.
+
+        Raises ForbiddenAddressError when it has addresses and none of them may be reached, OSError when it has none.
+        """
         now = self._clock()
         known = self._remembered.get(host)
         if known is None or now >= known[0]:
@@ -86,31 +74,10 @@ class GuardedResolver(AbstractResolver):
             raise socket.gaierror(socket.EAI_NONAME, "no address")
         return found
 
-    async def close(self) -> None:
-        """Nothing is held: the executor is its owner's."""
-
 
 def _kind(address: str, allowed: Sequence[Network]) -> str | None:
     parsed = literal(address)
     return "no address" if parsed is None else forbidden(parsed, allowed)
-
-
-def _result(host: str, address: str, port: int) -> ResolveResult:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    return ResolveResult(
-        hostname=host, host=address, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST
-    )  # fmt: skip
-
-
-def guarded_socket(allowed: Sequence[Network]) -> Callable[[Any], socket.socket]:
-    """What makes the sockets of a connector: raises ForbiddenAddressError for an address that may not be reached."""
-
-    def make(address_info: Any) -> socket.socket:
-        family, kind, protocol, _, address = address_info
-        require_reachable(str(address[0]), allowed)
-        return socket.socket(family, kind, protocol)
-
-    return make
 
 
 def is_final(error: OSError) -> bool:

@@ -5,6 +5,7 @@ Whatever a server does, a request ends in an Exchange or in an Ending.
 
 import asyncio
 import dataclasses
+import math
 import re
 import socket
 import ssl
@@ -24,6 +25,10 @@ __all__ = ["CONNECT_SECONDS", "MAX_ERROR_BYTES", "REDIRECTS", "Asked", "Client",
 
 MAX_ERROR_BYTES = 256 * 1024
 """Of answers that are no page, more is not read."""
+
+IDLE_SECONDS = 4.0
+"""A connection that has been idle for longer gives way to a new one: many servers hang up after five seconds, and a
+request that crosses with that is lost."""
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -118,6 +123,7 @@ class Line:
         self._client = client
         self._origin: tuple[str, int] | None = None
         self._connection: Connection | None = None
+        self._used_at = -math.inf
 
     async def ask(self, url: str, deadline: float, stop: Stop) -> Asked:
         """Request an address (normalised) once; takes no longer than `deadline` seconds, and raises nothing."""
@@ -142,7 +148,7 @@ class Line:
             ending = ending_of(error, deadline)
         if exchange is None or exchange.truncated or connection is None or not connection.usable:
             await self.close()
-        ended = loop.time()
+        ended = self._used_at = loop.time()
         first = None if connection is None else connection.first_byte_at
         answered_at = ended if first is None else first
         return Asked(exchange, ending, answered_at, answered_at - began, ended - began)
@@ -150,7 +156,8 @@ class Line:
     async def _connect(self, target: Target, until: float) -> Connection:
         """The connection to an origin: the one that stands, or a new one."""
         origin = (target.scheme, target.port)
-        if self._connection is not None and self._connection.usable and origin == self._origin:
+        fresh = asyncio.get_running_loop().time() - self._used_at <= IDLE_SECONDS
+        if self._connection is not None and fresh and self._connection.usable and origin == self._origin:
             return self._connection
         await self.close()
         client = self._client

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.fetch.live import connecting
+from pipeline.fetch.live import connecting, transfer
 from pipeline.fetch.live.addresses import networks
 from pipeline.fetch.live.resolving import GuardedResolver
 from pipeline.fetch.live.transfer import Asked, Line, target_of
@@ -122,6 +122,27 @@ def test_a_connection_that_was_closed_meanwhile_is_replaced(web: Web) -> None:
 
     assert [body(result) for result in asyncio.run(run())] == [HELLO] * 3
     assert web.connections["127.0.4.1"] - before == 3
+
+
+def test_a_connection_that_has_long_been_idle_is_replaced_before_the_server_hangs_up(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "IDLE_SECONDS", 0.05)
+    web.behaviour = lambda hit: page(HELLO)
+    before = web.connections["127.0.4.4"]
+
+    async def run() -> list[Asked]:
+        results = []
+        with ThreadPoolExecutor(2) as executor:
+            async with Line(client(executor)) as line:
+                for pause in (0.0, 0.1, 0.0):
+                    results.append(await line.ask(web.url("/", "127.0.4.4"), 5.0, read_all))
+                    await asyncio.sleep(pause)
+        return results
+
+    assert [body(result) for result in asyncio.run(run())] == [HELLO] * 3
+    assert web.connections["127.0.4.4"] - before == 2
+    assert web.most_open["127.0.4.4"] == 1
 
 
 @pytest.mark.parametrize(
