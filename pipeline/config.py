@@ -96,12 +96,12 @@ class Fetch(Section):
     """Whether pages that no archive holds are fetched from the web."""
     fallbacks: tuple[Literal["commoncrawl", "wayback"], ...] = ()
     """Archives on the web that are asked, in this order, for links that no archive at hand has and that are dead."""
-    commoncrawl_url: str = "https://data.commoncrawl.org/"
+    commoncrawl_url: str = "https://data.commoncrawl.org"
     """Where Common Crawl's files are. Its index server is the host of the same name with `index` for `data`."""
     commoncrawl_index: tuple[str, ...] = ()
     """Globs of Parquet files of Common Crawl's columnar index, or of what a query made of them: for many links, they
     are read in place of asking the index server."""
-    wayback_url: str = "https://web.archive.org/"
+    wayback_url: str = "https://web.archive.org"
     """Where the Wayback Machine is."""
     contact: str = ""
     """Who answers for the fetcher, an address of the web or of mail: stands in every request; none is made without."""
@@ -140,7 +140,7 @@ class Fetch(Section):
     @classmethod
     def _of_the_web(cls, url: str) -> str:
         if not re.fullmatch(r"https?://[a-zA-Z0-9.:\[\]-]+(/[!-~]*)?", url):
-            raise ValueError(f"{url!r} is no address of the web; write it like https://web.archive.org/")
+            raise ValueError(f"{url!r} is no address of the web; write it like https://web.archive.org")
         return url.rstrip("/")
 
     @pydantic.field_validator("also_obey")
