@@ -94,7 +94,7 @@ class Target(NamedTuple):
 
     scheme: str
     authority: str
-    """As the Host header says it: the port only where it is not the scheme's own."""
+    """As the Host header says it: the port only where it is not the scheme's own, and no dot behind a name."""
     host: str
     port: int
     path: str
@@ -109,8 +109,8 @@ def target_of(url: str) -> Target:
     authority = authority.rpartition("@")[2]
     host, colon, port = authority.rpartition(":")
     if not colon or not port.isdigit():
-        return Target(scheme, authority, authority, _PORTS[scheme], f"/{path}")
-    return Target(scheme, authority, host, int(port), f"/{path}")
+        return Target(scheme, authority.rstrip("."), authority, _PORTS[scheme], f"/{path}")
+    return Target(scheme, f"{host.rstrip('.')}:{port}", host, int(port), f"/{path}")
 
 
 class Line:

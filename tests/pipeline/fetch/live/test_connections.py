@@ -253,6 +253,8 @@ def test_the_name_is_sent_and_an_end_without_a_farewell_is_one(
         ("https://example.org:8443/a?b=/c", "example.org:8443", "example.org", 8443, "/a?b=/c"),
         ("http://[2001:db8::1]/x", "[2001:db8::1]", "[2001:db8::1]", 80, "/x"),
         ("http://[2001:db8::1]:81/x#part", "[2001:db8::1]:81", "[2001:db8::1]", 81, "/x"),
+        ("http://example.org./", "example.org", "example.org.", 80, "/"),
+        ("http://example.org.:81/", "example.org:81", "example.org.", 81, "/"),
         ("http://user:word@example.org/", "example.org", "example.org", 80, "/"),
     ],
 )
