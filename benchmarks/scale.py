@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -24,6 +25,9 @@ from pipeline.ledger import Stage
 from webtext import parquet, settings, storage
 from webtext.stages import StageRun
 from webtext.storage import FileRecord
+
+if TYPE_CHECKING:
+    from pipeline.run import Run
 
 LINKS_PER_PARTITION = 25_000
 
@@ -78,19 +82,23 @@ def run_stages(kind: str, folder: str) -> None:
         run.Run(config).find_links()
         return
     config = settings.load(CorpusConfig, None, [f"output={folder}/run"])
-    made = {stage: storage.read_json(f"{folder}/run/{stage}/{storage.MANIFEST}") for stage in FABRICATED}
+    release(run.Run(config))
+
+
+def release(run: "Run") -> None:
+    """The stages after those that are made up."""
+    made = {stage: storage.read_json(f"{run.folder(stage)}/{storage.MANIFEST}") for stage in FABRICATED}
     links, pages, documents = (made[stage] for stage in FABRICATED)
-    whole = run.Run(config)
-    whole.publish(links, pages, documents, whole.find_duplicates(links, documents))
+    run.publish(links, pages, documents, run.find_duplicates(links, documents))
 
 
 FABRICATED = (Stage.LINKS, Stage.PAGES, Stage.DOCUMENTS)
 
 
-def make_run(run: Path, count: int) -> None:
-    """The first three stages of a run as if they had been done."""
+def make_run(run: Path, count: int, shortest: int = 100, longest: int = 200) -> None:
+    """The first three stages of a run as if they had been done, with texts of so many words."""
     partitions = max(4, count // LINKS_PER_PARTITION)
-    generate.write_run(run, count, partitions)
+    generate.write_run(run, count, partitions, shortest, longest)
     for partition in range(partitions):
         links = parquet.read(str(run / Stage.LINKS / parquet.part_name(partition)))
         parquet.write(str(run / Stage.PAGES / "index"), parquet.part_name(partition), fetched(links))

@@ -32,11 +32,11 @@ def config_of(given: argparse.Namespace) -> CorpusConfig:
     Raises UserError for a wrong key or value.
     """
     runner = getattr(given, "runner", None)
-    sections = {"runner": _runner_file(runner)} if runner else {}
+    sections = {"runner": runner_file(runner)} if runner else {}
     return settings.load(CorpusConfig, given.config, given.overrides, sections)
 
 
-def _runner_file(name: str) -> str:
+def runner_file(name: str) -> str:
     """The file that `--runner` means.
 
     Raises UserError where there is none.
