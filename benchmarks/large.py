@@ -4,8 +4,8 @@ through the local runner.
     python -m benchmarks.large [--documents 920000] [--runner spark-local] [--folder /somewhere/large]
 
 A document has 500 to 1,000 words, some 6.5 kB, three in ten of them copies: 920,000 are 6 GB. Making them does not
-count, but holds them in memory, takes minutes, and some 5 GB of disk. Measured: seconds, microseconds a document, bytes of
-text, and peak memory of all processes together.
+count, but holds them in memory, and takes minutes and some 5 GB of disk. Measured: seconds, microseconds a document,
+bytes of text, and peak memory of all processes together.
 """
 
 import argparse
