@@ -62,11 +62,12 @@ async def _connect_to(
         await loop.sock_connect(opened, (address, port))
         reached = str(opened.getpeername()[0])
         require_reachable(reached, allowed)
-        name = host.strip("[]").rstrip(".") if tls else None
-        _, connection = await loop.create_connection(
-            lambda: Connection(buffer, reached), sock=opened, ssl=tls, server_hostname=name
-        )
     except BaseException:
         opened.close()
         raise
+    # From here on the socket is the loop's: whoever else closed it might close what has come to have its number.
+    name = host.strip("[]").rstrip(".") if tls else None
+    _, connection = await loop.create_connection(
+        lambda: Connection(buffer, reached), sock=opened, ssl=tls, server_hostname=name
+    )
     return connection
