@@ -7,7 +7,7 @@ from airflow.sdk import Param
 
 from webtext_airflow.settings import Settings
 
-RUNNERS = ("direct", "spark", "flink", "dataflow")
+RUNNERS = ("direct", "spark-local", "spark", "flink", "dataflow")
 
 CORPUS_POOL = "webtext_corpus"
 """Work for all cores of a machine, or for a cluster."""

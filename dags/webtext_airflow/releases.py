@@ -1,13 +1,14 @@
 """Months and their releases on disk: RELEASES/2013-05 is a run, RELEASES/2013-05/corpus its release.
 
 What a month is de-duplicated against follows from the month alone, never from what happened to be finished: all months
-before it, from the first on. So months may be asked for in any order, and those that come too early say so.
+before it, from the first on. So months may be asked for in any order; those that come early wait.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from airflow.sdk import ObjectStoragePath
@@ -35,6 +36,11 @@ def following(month: str) -> str:
     return f"{year + number // 12:04}-{number % 12 + 1:02}"
 
 
+def begin(month: str) -> datetime:
+    """Its first moment."""
+    return datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC)
+
+
 def months_before(first: str, month: str) -> Iterator[str]:
     """From `first` on, without `month`."""
     while first < month:
@@ -57,24 +63,21 @@ def is_finished(release: str) -> bool:
     return bool((ObjectStoragePath(release) / "_SUCCESS").exists())
 
 
-def earlier(releases: str, first: str, month: str, finished: Callable[[str], bool] = is_finished) -> list[str]:
+def earlier(releases: str, first: str, month: str) -> list[str]:
     """The releases that a month's is de-duplicated against, in their order.
 
-    Raises NotReadyError where one of them is not finished, and for a month before the first.
+    Raises NotReadyError for what is no month, and for one before the first.
     """
     if not re.match(MONTH, month) or not re.match(MONTH, first):
         raise NotReadyError(f"a month is written like 2013-05, not {month!r} or {first!r}; correct it.")
     if month < first:
         raise NotReadyError(f"{month} lies before the first month, {first}; set first_month (WEBTEXT_FIRST_MONTH).")
-    before = {each: release_of(run_of(releases, each)) for each in months_before(first, month)}
-    missing = [each for each, release in before.items() if not finished(release)]
-    if missing:
-        raise NotReadyError(
-            f"{month} is de-duplicated against the months before it, and {releases} has no finished release of "
-            f"{', '.join(missing[:3])}{f' and {len(missing) - 3} more' if len(missing) > 3 else ''}; run the earliest "
-            "first, or set first_month (WEBTEXT_FIRST_MONTH) to where the releases begin."
-        )
-    return list(before.values())
+    return [release_of(run_of(releases, each)) for each in months_before(first, month)]
+
+
+def unfinished(releases: Iterable[str], finished: Callable[[str], bool] = is_finished) -> list[str]:
+    """Those that are not whole."""
+    return [release for release in releases if not finished(release)]
 
 
 def read(release: str) -> Release:

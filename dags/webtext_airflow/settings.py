@@ -23,6 +23,8 @@ class Settings:
     """Holds a run for each month, `2013-05`; its release is `2013-05/corpus`."""
     first_month: str
     """The first month that there is a release of."""
+    last_month: str
+    """The last one that is scheduled; empty: it goes on every month."""
     dumps: str
     """A folder of monthly dumps, `RS_2013-05.zst` and so on."""
     corpus_config: str
@@ -36,7 +38,7 @@ class Settings:
     reddit_config: str
     """Its config: `harvest.reddit`, `fetch.live` and `fetch.contact`."""
     retry_seconds: float
-    """Until the first retry of a failed task; later ones wait longer."""
+    """Until the first retry of a failed task, later ones wait longer; and between looks for earlier months."""
 
 
 def found_in(variables: Mapping[str, str] = os.environ) -> Settings:
@@ -51,6 +53,7 @@ def found_in(variables: Mapping[str, str] = os.environ) -> Settings:
         command=path("COMMAND", ".venv/bin/webtext"),
         releases=path("RELEASES", "runs/releases"),
         first_month=variables.get("WEBTEXT_FIRST_MONTH") or "2005-06",
+        last_month=variables.get("WEBTEXT_LAST_MONTH") or "",
         dumps=path("DUMPS", "dumps"),
         corpus_config=path("CORPUS_CONFIG", "configs/corpus/webtext.yaml"),
         models=path("MODELS", "runs/models"),
