@@ -83,8 +83,8 @@ def pairs(run: str, wish: Wish) -> list[Pair]:
     partitions = run_view.partition_count(run)
     fallen = _drawn(run, dataclasses.replace(wish, stage=Stage.DUPLICATES))
     rows = run_view.rows_by_id(run, Stage.DUPLICATES, [row["id"] for row in fallen], partitions)
-    ends = {row[end] for row in rows.values() for end in ("id", "keeper")}
-    texts = run_view.documents_by_id(run, ends, partitions)
+    own = {row["keeper"] for row in rows.values() if not row["keeper_release"]}  # those of references are no links
+    texts = run_view.documents_by_id(run, {*rows, *own}, partitions)
     return [
         Pair(
             **row,

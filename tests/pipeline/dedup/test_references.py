@@ -13,7 +13,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that, equal_to
 
 from pipeline.dedup import references
-from tests.pipeline.dedup.conftest import Text, alike, id_of, run_stage, words, write_run
+from tests.pipeline.dedup.conftest import Text, alike, id_of, run_stage, words, write_release, write_run
 from webtext.errors import UserError
 
 ARTICLE = words(180, 11)
@@ -37,11 +37,12 @@ def test_copies_of_reference_texts_fall_as_mirrors(tmp_path: Path) -> None:
         "own": " ".join(words(150, 13)),
     }
     write_run(tmp_path / "run", texts, 3)
+    write_release(tmp_path / "release", {"old": " ".join(words(150, 14)), "older": " ".join(words(150, 15))})
     files = [str(tmp_path / "wiki.jsonl"), str(tmp_path / "more.parquet")]
     with beam.Pipeline("FnApiRunner", options=PipelineOptions([])) as pipeline:
         prepared = pipeline | references.PrepareReferences(files, str(tmp_path / "run"))
         assert_that(prepared, equal_to([(files[0], 1, 3), (files[1], 1, 0)]))
-    outcome = run_stage(tmp_path / "run", 3)
+    outcome = run_stage(tmp_path / "run", 3, against=(str(tmp_path / "release"),))
     fallen = outcome.fallen(list(texts))
     assert fallen.keys() == texts.keys() - {"own"}
     assert {reason for _, _, reason in fallen.values()} == {"wikipedia_mirror"}

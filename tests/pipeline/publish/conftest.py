@@ -136,13 +136,14 @@ def rows_of(count: int, endings: Callable[[int], tuple[Stage, Outcome, Reason]])
             }
         )
         if stage is Stage.DUPLICATES:
+            mirrors = reason is Reason.WIKIPEDIA_MIRROR
             found["duplicates"].append(
                 {
                     "id": link["id"],
-                    "keeper": link_row(keeper)["id"],
+                    "keeper": "wiki.jsonl:7" if mirrors else link_row(keeper)["id"],
                     "similarity": 1.0 if reason is Reason.EXACT_DUPLICATE else 0.87,
                     "reason": reason,
-                    "keeper_release": "",
+                    "keeper_release": "references" if mirrors else "",
                     "keeper_url": link_row(keeper)["url"],
                 }
             )
