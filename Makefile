@@ -13,6 +13,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 AIRFLOW := .venv-airflow
+DATAFLOW := .venv-dataflow
 UV     := UV_FIND_LINKS="$${PIP_FIND_LINKS:-}" $(BIN)/uv
 
 CONFIG     ?=
@@ -63,6 +64,12 @@ $(VENV)/.development: $(VENV)/.corpus $(VENV)/.model requirements/development.tx
 $(AIRFLOW)/.airflow: $(BIN)/uv requirements/airflow.txt
 	$(UV) venv --quiet --allow-existing --python $(BIN)/python $(AIRFLOW)
 	$(UV) pip install --quiet --compile-bytecode --python $(AIRFLOW)/bin/python --no-deps -r requirements/airflow.txt
+	@touch $@
+
+$(DATAFLOW)/.dataflow: $(BIN)/uv requirements/dataflow.txt requirements/development.txt pyproject.toml
+	$(UV) venv --quiet --allow-existing --python $(BIN)/python $(DATAFLOW)
+	$(UV) pip install --quiet --python $(DATAFLOW)/bin/python --no-deps -r requirements/dataflow.txt -e .
+	$(UV) pip install --quiet --python $(DATAFLOW)/bin/python --constraints requirements/development.txt pytest pytest-timeout
 	@touch $@
 
 $(VENV)/.spark: $(BIN)/uv requirements/spark.txt
@@ -155,11 +162,16 @@ lock: $(BIN)/uv ## write requirements/ from pyproject.toml, without host names
 	@$(COMPILE) --extra corpus --extra model --extra test --extra check --output-file requirements/development.txt
 	@$(COMPILE) --extra corpus --constraints requirements/development.txt --output-file requirements/corpus.txt
 	@$(COMPILE) --extra model --constraints requirements/development.txt --output-file requirements/model.txt
+	@$(COMPILE) --extra corpus --extra gcp --extra remote --constraints requirements/development.txt --output-file requirements/dataflow.txt
 	@$(COMPILE_ALONE) requirements/airflow.in --output-file requirements/airflow.txt
 
 .PHONY: test-spark
 test-spark: $(VENV)/.development $(SPARK) $(FLINK) ## the corpus on Spark, a Spark cluster and Flink; needs Java and Maven
 	WEBTEXT_ENGINES=yes $(BIN)/python -m pytest tests/spark $(ARGS)
+
+.PHONY: test-dataflow
+test-dataflow: $(DATAFLOW)/.dataflow ## the graphs as Dataflow is given them; nothing is sent
+	$(DATAFLOW)/bin/python -m pytest tests/dataflow $(ARGS)
 
 .PHONY: dags
 dags: $(AIRFLOW)/.airflow $(VENV)/.corpus $(VENV)/.model ## Airflow on this machine with the DAGs in dags/; PORT=8080
@@ -179,4 +191,4 @@ bench: $(VENV)/.development ## speed and memory as ratios against peers, in one 
 
 .PHONY: clean
 clean: ## remove what make made, but no run
-	rm -rf $(VENV) $(AIRFLOW) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(AIRFLOW) $(DATAFLOW) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

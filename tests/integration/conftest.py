@@ -28,12 +28,12 @@ def begun(run: Path) -> contextlib.AbstractContextManager["subprocess.Popen[str]
 
 
 @contextlib.contextmanager
-def begun_with(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
+def begun_with(*arguments: str, variables: Mapping[str, str] | None = None) -> Iterator["subprocess.Popen[str]"]:
     """The command, in a process group of its own as a shell would start it."""
     process = subprocess.Popen(
         [WEBTEXT, *arguments],
         cwd=CHECKOUT,
-        env=environment(),
+        env=environment(variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
