@@ -70,11 +70,13 @@ class Web:
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What a user decides. budget: links of a host; concurrency: requests in flight on one machine."""
+    """What a user decides. budget: links of a host; concurrency: requests in flight on one machine; files: that a site
+    is asked for beside its pages, robots.txt and those of `fetch.opt_out_files`."""
 
     delay: float
     budget: float
     concurrency: int
+    files: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +150,7 @@ def simulate(
 
     many_hosts = np.array([name in SUBDOMAINS for name in names] + [False] * (count - len(names)))
     asked = np.where(gone | many_hosts, sizes, np.minimum(sizes, setting.budget))
-    requests = np.where(gone, np.where(silent, TRIES, 0), asked * (1 + web.redirects) + 1)
+    requests = np.where(gone, np.where(silent, TRIES, 0), asked * (1 + web.redirects) + setting.files)
     in_flight = np.where(gone, CONNECT_SECONDS, latency + web.transfer)
     # Hosts of one domain are asked beside each other, but so many at most, as they share an address.
     beside = np.maximum(in_flight / MAX_PER_ADDRESS, gap / np.maximum(sizes / LINKS_A_SUBDOMAIN, 1))
@@ -175,7 +177,7 @@ def print_table(counts: Counts, names: list[str], web: Web, given: argparse.Name
     for links in given.links:
         sizes = domains_of(counts, links)
         for delay, budget, concurrency in itertools.product(given.delay, given.budget, given.concurrency):
-            setting = Setting(delay, budget or float("inf"), concurrency)
+            setting = Setting(delay, budget or float("inf"), concurrency, given.files)
             found = simulate(sizes, names, web, setting, given.pages_per_second)
             print(
                 f"| {links / 1e6:.0f} M | {delay:g} s | {f'{budget:,}' if budget else 'none'} | {concurrency:,} "
@@ -220,6 +222,7 @@ def main() -> None:
     parser.add_argument("--delay", type=float, nargs="+", default=[1.0, 5.0])
     parser.add_argument("--budget", type=int, nargs="+", default=[1000, 10_000, 0], help="links of a host; 0: all")
     parser.add_argument("--concurrency", type=int, nargs="+", default=[128, 1024])
+    parser.add_argument("--files", type=int, default=1, help="that a site is asked for beside its pages")
     parser.add_argument("--pages-per-second", type=float, default=1000.0, help="that one process can take at most")
     parser.add_argument("--dead", type=float, default=0.5)
     parser.add_argument("--dead-hosts", type=float, default=0.36)

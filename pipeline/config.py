@@ -115,6 +115,9 @@ class Fetch(Section):
     """One URL, everything included but waiting for its turn."""
     host_budget: Count = 1000
     """Pages of one host that are fetched in a run; its other links are deferred."""
+    opt_out_files: tuple[Literal["tdmrep.json", "ai.txt"], ...] = ()
+    """Files that each site is asked for, once a day, in which it may say that it must not train models: a request more
+    for every host and file. Only with extract.honour_opt_out."""
     round: str = ""
     """A name such as a date: under a new one, links that failed or were deferred are tried again; pages are kept."""
     also_obey: tuple[str, ...] = ()

@@ -31,6 +31,7 @@ def rules(config: CorpusConfig) -> FetchRules:
         deadline_seconds=section.deadline_seconds,
         max_bytes=section.max_bytes,
         honour_opt_out=config.extract.honour_opt_out,
+        opt_out_files=section.opt_out_files,
         also_obey=section.also_obey,
         allow_networks=section.allow_networks,
     )

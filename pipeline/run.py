@@ -246,7 +246,7 @@ class Run:
         blocked = self._block_lists
         config: dict[str, Any] = {"block_lists": digest_of(blocked), "max_bytes": section.max_bytes}
         if section.live:
-            config |= section.model_dump(include={"live", "host_budget", "also_obey"})
+            config |= section.model_dump(include={"live", "host_budget", "also_obey", "opt_out_files"})
             config |= {"round": section.round} if section.round else {}
             config |= {"honour_opt_out": self.config.extract.honour_opt_out}
         without_fallbacks = stage = self._stage(Stage.PAGES, config, inputs, keeps=live_files.KEPT)

@@ -29,6 +29,8 @@ class Found(NamedTuple):
     """Hosts that were closed, and how their links end."""
     words: Mapping[str, Event]
     """By origin, the youngest event about its robots.txt."""
+    reserved: Mapping[tuple[str, str], Event]
+    """By origin and name, the youngest event about the file of that name in which it keeps things for itself."""
 
 
 class Book:
@@ -50,6 +52,7 @@ class Book:
         hops: dict[int, Trail] = {}
         hosts: dict[str, Ending] = {}
         words: dict[str, Event] = {}
+        reserved: dict[tuple[str, str], Event] = {}
         same = False
         for line, event in self._journal.recover():
             if "run" in event:
@@ -60,6 +63,8 @@ class Book:
                     self.end(row, event, line)
             elif "robots" in event:
                 words[event["robots"]] = event
+            elif "reserved" in event:
+                reserved[event["reserved"], event["in"]] = event
             elif same and "hop" in event:
                 row = self.links.row(event["hop"])
                 # A link may come back from another shard, having led further than this journal knows.
@@ -68,8 +73,16 @@ class Book:
             elif same and "host" in event:
                 hosts[event["host"]] = ending_of(event)
         now = time.time()
-        young = {origin: word for origin, word in words.items() if 0 <= now - word["at"] < robots.KEPT_SECONDS}
-        return Found({row: trail for row, trail in hops.items() if not self.links.ended(row)}, hosts, young)
+
+        def is_young(event: Event) -> bool:
+            return bool(0 <= now - event["at"] < robots.KEPT_SECONDS)
+
+        return Found(
+            {row: trail for row, trail in hops.items() if not self.links.ended(row)},
+            hosts,
+            {origin: event for origin, event in words.items() if is_young(event)},
+            {place: event for place, event in reserved.items() if is_young(event)},
+        )
 
     def end(self, row: int, event: Event, line: int) -> None:
         """The journal says how a link ends, in the line that begins at this byte."""

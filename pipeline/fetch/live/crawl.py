@@ -19,12 +19,14 @@ from pipeline.fetch.live import judging, politeness, robots
 from pipeline.fetch.live.addresses import ForbiddenAddressError, networks
 from pipeline.fetch.live.book import Book, Found, same_event
 from pipeline.fetch.live.hosts import Hosts
-from pipeline.fetch.live.journal import Event, Journal, place_of
-from pipeline.fetch.live.lanes import Lane, PageErrand, RobotsErrand, Word
+from pipeline.fetch.live.journal import Event, Journal
+from pipeline.fetch.live.lanes import Lane, PageErrand, ReservationErrand, RobotsErrand, Word
 from pipeline.fetch.live.links import Links
+from pipeline.fetch.live.recovering import Recovering
 from pipeline.fetch.live.redirects import origin_of, refusal_of
+from pipeline.fetch.live.reserving import Reserving
 from pipeline.fetch.live.resolving import GuardedResolver, is_final
-from pipeline.fetch.live.robots import Robots, Standing
+from pipeline.fetch.live.robots import ALLOW_ALL, Robots
 from pipeline.fetch.live.rules import FetchRules
 from pipeline.fetch.live.scribe import Scribe, Written
 from pipeline.fetch.live.statistics import Statistics, finishes
@@ -35,14 +37,15 @@ from pipeline.fetch.live.transfer import CONNECT_SECONDS, Client, Stop
 from pipeline.fetch.live.watch import Watch
 from pipeline.ledger import Ending, Reason, dropped, failed
 from pipeline.records import RecordReader
-from pipeline.warc import unpack_record
-from webtext import storage
 
 MAX_PER_ADDRESS = 8
 """Requests in flight to one network address, whatever the hosts: a machine with a thousand sites is one machine."""
 RESOLVER_THREADS = 32
 LEAST_SECONDS = 1.0
 """What a request is given when those before it have used up the link's time."""
+
+
+_Errand = PageErrand | RobotsErrand | ReservationErrand
 
 
 class Crawl:
@@ -65,6 +68,7 @@ class Crawl:
         self._limits: dict[type, Stop] = {
             PageErrand: lambda head: judging.page_limit(head, rules),
             RobotsErrand: judging.robots_limit,
+            ReservationErrand: judging.robots_limit,
         }
 
     def endings(self) -> Iterator[tuple[str, Event]]:
@@ -88,6 +92,7 @@ class Crawl:
         self._client = Client(user_agent(self._rules.contact), resolver, allowed, self._around.tls())
         self._hosts = Hosts(self._client, self._rules.manners)
         self._taking = Taking(self.book, scribe, self._hosts, self.statistics, self._rules, self._around)
+        self._reserving = Reserving(scribe, self._taking, self._rules)
         self._most_open = self._around.open_files() // 2
         self._workers = min(self._rules.concurrency, self._most_open, len(self.book.links))
         self._open_lanes(found)
@@ -127,14 +132,7 @@ class Crawl:
             self._hosts.lane(host).rows = [row for row in rows[: manners.host_budget] if row not in found.hops]
             over_budget = sum(not links.ended(row) for row in rows[manners.host_budget :])
             self.statistics.ended(Reason.HOST_BUDGET.value, over_budget)
-        with RecordReader() as reader:
-            for origin, event in found.words.items():
-                word = self._recovered_word(event, reader)
-                lane = self._hosts.lanes.get(urls.host(f"{origin}/"))
-                if word is not None and lane is not None:
-                    lane.words[origin] = word
-                    delay = word.robots.crawl_delay if word.robots else None
-                    lane.state = politeness.with_crawl_delay(manners, lane.state, delay)
+        self._recall(found)
         for host, ending in found.hosts.items():
             lane = self._hosts.lane(host)
             lane.state = dataclasses.replace(lane.state, ending=ending)
@@ -144,20 +142,21 @@ class Crawl:
         for lane in list(self._hosts.lanes.values()):
             self._hosts.wake(lane)
 
-    def _recovered_word(self, event: Event, reader: RecordReader) -> Word | None:
-        """What an earlier run read in a robots.txt; None where it must be read anew."""
-        until = self._loop.time() + robots.KEPT_SECONDS - (time.time() - event["at"])
-        place = place_of(event)
-        if event["standing"] == Standing.ABSENT.value:
-            return Word(robots.ALLOW_ALL, None, until)
-        if event["standing"] != Standing.PRESENT.value or place is None:
-            return None
-        member = reader.read(storage.join(self._folder, place.file), place.offset, place.length)
-        record = unpack_record(member, self._rules.max_bytes)
-        if isinstance(record, Ending) or record.http is None:
-            return None
-        read = judging.read_robots(record.http, record.payload, self._rules)
-        return None if isinstance(read, Ending) else Word(read, None, until)
+    def _recall(self, found: Found) -> None:
+        """What sites said of themselves to earlier runs still holds, as long as it would have held there."""
+        with RecordReader() as reader:
+            recovering = Recovering(self._folder, self._rules, reader)
+            for origin, event in found.words.items():
+                said = recovering.robots(event)
+                lane = self._hosts.lanes.get(urls.host(f"{origin}/"))
+                if said is not None and lane is not None:
+                    until = self._loop.time() + robots.KEPT_SECONDS - (time.time() - event["at"])
+                    lane.words[origin] = Word(said, None, until)
+                    lane.state = politeness.with_crawl_delay(self._rules.manners, lane.state, said.crawl_delay)
+            for (origin, file), event in found.reserved.items():
+                says = recovering.reservation(event)
+                if says is not None:
+                    self._reserving.keep(origin, file, says, age=time.time() - event["at"])
 
     async def _work(self) -> None:
         while (lane := await self._hosts.scheduler.next()) is not None:
@@ -195,6 +194,8 @@ class Crawl:
         self.statistics.asked(asked.seconds)
         if isinstance(errand, RobotsErrand):
             await self._taking.take_robots(lane, errand, asked)
+        elif isinstance(errand, ReservationErrand):
+            await self._reserving.take(lane, errand, asked)
         else:
             await self._taking.take_page(lane, errand, asked)
         return False
@@ -209,10 +210,10 @@ class Crawl:
         elif parked is not None:
             del self._parked[address]
 
-    async def _next_errand(self, lane: Lane) -> PageErrand | RobotsErrand | None:
+    async def _next_errand(self, lane: Lane) -> _Errand | None:
         """The next request of a host. What needs none is brought to its end on the way."""
         last: asyncio.Future[Written] | None = None
-        wanted: PageErrand | RobotsErrand | None = None
+        wanted: _Errand | None = None
         while wanted is None and (errand := self._pop(lane)) is not None:
             if isinstance(errand, RobotsErrand):
                 if lane.state.ending is None:
@@ -221,6 +222,8 @@ class Crawl:
                     await self._taking.settle_robots(
                         errand, self._taking.word(judging.elsewhere(errand, lane, lane.state.ending))
                     )
+            elif isinstance(errand, ReservationErrand):
+                wanted = errand if lane.state.ending is None else None
             elif (known := self.book.known(errand)) is not None:
                 last = self._taking.write(errand, same_event(errand, known))
             elif lane.state.ending is not None:
@@ -235,13 +238,18 @@ class Crawl:
                     wanted = RobotsErrand(f"{origin}/robots.txt", origin=origin, asker=lane)
                 elif (forbidden := await self._robots_ending(word, errand.url)) is not None:
                     last = self._taking.end(errand, forbidden)
+                elif isinstance(needed := self._reserving.next(errand.url, word.robots or ALLOW_ALL), Ending):
+                    last = self._taking.end(errand, needed)
+                elif needed is not None:
+                    lane.errands.appendleft(errand)
+                    wanted = needed
                 else:
                     wanted = errand
         if last is not None:
             await last
         return wanted
 
-    def _pop(self, lane: Lane) -> PageErrand | RobotsErrand | None:
+    def _pop(self, lane: Lane) -> _Errand | None:
         if lane.errands and lane.wants_turn:
             return lane.errands.popleft()
         if lane.waiting:
@@ -266,7 +274,7 @@ class Crawl:
     def _asked_of(self, word: Robots, url: str) -> Ending | None:
         return word.ending(url, honour_opt_out=self._rules.honour_opt_out)
 
-    async def _address(self, lane: Lane, errand: PageErrand | RobotsErrand) -> str | None:
+    async def _address(self, lane: Lane, errand: _Errand) -> str | None:
         """The address that the host will be asked at; None when it has none, and what that means is settled."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):

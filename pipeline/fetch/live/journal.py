@@ -6,6 +6,7 @@ A journal is a file of JSON lines that only grows. Each line is one event:
     {"page": ID, ...}        how a link ended, and where its record lies
     {"hop": ID, ...}         a redirect that a link has followed, and where it leads
     {"robots": ORIGIN, ...}  what an origin answered for its robots.txt
+    {"reserved": ORIGIN, ...} what an origin answered for a file in which it keeps things for itself
     {"host": HOST, ...}      how all other links of a host end
     {"synced": BYTES}        so much of the journal, and what it tells of, is on the disk itself
 

@@ -40,6 +40,14 @@ class RobotsErrand(Errand):
     asker: "Lane"
 
 
+@dataclasses.dataclass(kw_only=True)
+class ReservationErrand(Errand):
+    """A file in which an origin says what it keeps for itself, beside its robots.txt."""
+
+    origin: str
+    file: str
+
+
 @dataclasses.dataclass(frozen=True)
 class Word:
     """What an origin's robots.txt said, or how its links end because it could not be had; and until when that holds."""
@@ -60,7 +68,7 @@ class Lane:
     """Its own links, those within its budget."""
     done: int = 0
     """How many of them have had their turn."""
-    errands: "deque[PageErrand | RobotsErrand]" = dataclasses.field(default_factory=deque)
+    errands: "deque[PageErrand | RobotsErrand | ReservationErrand]" = dataclasses.field(default_factory=deque)
     """What comes before them: second tries, redirects from elsewhere, and robots.txt."""
     words: dict[str, Word] = dataclasses.field(default_factory=dict)
     """By origin."""
