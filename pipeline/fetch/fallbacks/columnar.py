@@ -5,7 +5,7 @@ of the address; only those that match come to Python, which settles it by the li
 """
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Self
 
 import fsspec.core
 import numpy as np
@@ -21,7 +21,8 @@ from webtext.errors import UserError
 
 _NEEDED = ("url", "fetch_time", "fetch_status", "warc_filename", "warc_record_offset", "warc_record_length")
 _OF_USE = ("content_mime_type", "content_mime_detected", "content_truncated", "content_digest")
-_KEY_STEPS = (("^[a-zA-Z]+://(www\\.)?", ""), ("#.*$", ""), ("^([^?]*)/(\\?.*)?$", "\\1\\2"))
+
+_BEGINNINGS = ("http://", "https://", "http://www.", "https://www.")
 
 HITS = pa.schema(
     [
@@ -63,7 +64,7 @@ def find(files: Sequence[str], addresses: Sequence[str]) -> Hits:
 
     Raises UserError for a file that is no such index.
     """
-    keys = _key(pa.array({urls.link_key(address) for address in addresses}, pa.string()))
+    keys = pa.array({key for address in addresses for key in _keys(address)}, pa.binary())
     ids = {urls.link_id(address) for address in addresses}
     return Hits(pa.concat_tables([HITS.empty_table(), *(_found(file, keys, ids) for file in files)]))
 
@@ -85,14 +86,24 @@ def _found(file: str, keys: pa.Array, ids: set[str]) -> pa.Table:
     return _hits(rows, ids)
 
 
-def _key(url: Any) -> Any:
-    """What all spellings of an address share, as `urls.link_key`, in terms of Arrow: for arrays, and for fields.
+def _key(url: pc.Expression) -> pc.Expression:
+    """An address without its scheme and `www.`, in bytes.
 
-    Of addresses that are spelt as no crawler spells them, some are missed.
+    In terms of Arrow, which evaluates every use of an expression anew: none is used twice.
     """
-    for pattern, replacement in _KEY_STEPS:
-        url = pc.replace_substring_regex(url, pattern, replacement)
-    return url
+    content = url.cast(pa.binary())
+    key = content
+    for beginning in _BEGINNINGS:
+        rest = pc.binary_slice(content, len(beginning), urls.MAX_LENGTH)
+        key = pc.if_else(pc.starts_with(url, beginning), rest, key)
+    return key
+
+
+def _keys(address: str) -> set[bytes]:
+    """The keys that a link may have there: with and without a slash behind its path."""
+    path, mark, query = urls.link_key(address).partition("?")
+    path = path.removesuffix("/")
+    return {f"{path}{slash}{mark}{query}".encode() for slash in ("", "/")}
 
 
 def _hits(rows: pa.Table, ids: set[str]) -> pa.Table:

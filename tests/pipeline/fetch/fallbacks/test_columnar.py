@@ -66,7 +66,7 @@ def held(url: str) -> Held:
         PAGE,
         "https://a.test/page?b=2",
         "http://www.a.test/page?b=2",
-        "https://www.a.test/page?b=2#top",
+        "https://www.a.test/page/?b=2",
     ],
 )
 def test_every_spelling_of_a_link_is_found(tmp_path: Path, spelling: str) -> None:

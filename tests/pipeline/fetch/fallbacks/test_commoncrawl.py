@@ -11,7 +11,7 @@ from warcio.archiveiterator import ArchiveIterator
 
 from pipeline.fetch.live.surroundings import Surroundings
 from pipeline.ledger import Ending, Reason, dropped
-from tests.pipeline.fetch.archive_bytes import arc, http, warc
+from tests.pipeline.fetch.archive_bytes import arc, http, scanned, warc
 from tests.pipeline.fetch.fallbacks.asked import ask
 from tests.pipeline.fetch.fallbacks.services import CommonCrawlHost, Crawled
 from tests.pipeline.fetch.live.crawling import AT_ONCE
@@ -385,3 +385,20 @@ def test_what_was_made_of_it_is_an_archive_that_others_read(tmp_path: Path) -> N
         for line in (tmp_path / "_journal" / "commoncrawl-00000-of-00001.jsonl").read_text().splitlines()
     ]
     assert sum("index" in event for event in events) == 5
+
+
+def test_a_real_record(tmp_path: Path, shared_data: Path) -> None:
+    """Of CC-MAIN-2024-22, as Common Crawl's tour of its data has it."""
+    path = shared_data / "web" / "warc" / "whirlwind" / "whirlwind.warc.gz"
+    content = path.read_bytes()
+    (capture,) = (each for each in scanned(content, max_bytes=1 << 20).captures if each.kind == "response")
+    host = CommonCrawlHost([Crawled(capture.url, "20240518015810")])
+    host.files[host.records[0].file] = content
+    host.rows[0] |= {"offset": str(capture.offset), "length": str(capture.length)}
+    with serving(host) as web:
+        asked = ask(tmp_path, "commoncrawl", web, [capture.url])
+    assert b"Escopete" in asked.page(capture.url).body
+    row = asked.row(capture.url)
+    assert row["fetched_at"].isoformat() == "2024-05-18T01:58:10+00:00"
+    kept = Path(row["warc_file"]).read_bytes()[row["warc_offset"] :][: row["warc_length"]]
+    assert kept == content[capture.offset :][: capture.length]
