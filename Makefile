@@ -76,6 +76,10 @@ $(VENV)/.spark: $(BIN)/uv requirements/spark.txt
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps -r requirements/spark.txt
 	@touch $@
 
+$(VENV)/.flink: $(BIN)/uv requirements/flink.txt
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps -r requirements/flink.txt
+	@touch $@
+
 MAVEN       ?= mvn
 JOB_SERVERS := $(VENV)/job-server
 
@@ -166,7 +170,7 @@ lock: $(BIN)/uv ## write requirements/ from pyproject.toml, without host names
 	@$(COMPILE_ALONE) requirements/airflow.in --output-file requirements/airflow.txt
 
 .PHONY: test-spark
-test-spark: $(VENV)/.development $(SPARK) $(FLINK) ## the corpus on Spark, a Spark cluster and Flink; needs Java and Maven
+test-spark: $(VENV)/.development $(SPARK) $(FLINK) $(VENV)/.flink ## the corpus on Spark, a Spark cluster and Flink; needs Java and Maven
 	WEBTEXT_ENGINES=yes $(BIN)/python -m pytest tests/spark $(ARGS)
 
 .PHONY: test-dataflow

@@ -9,6 +9,7 @@ import pytest
 from tests.integration.conftest import SAMPLE, Webtext, webtext
 from tests.integration.shards import shards
 from tests.spark.cluster import Cluster, cluster
+from tests.spark.flink_cluster import session_cluster
 
 __all__ = ["webtext"]
 
@@ -22,6 +23,13 @@ def spark_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]
     """A master and two workers of one core and 2 GB."""
     with cluster(tmp_path_factory.mktemp("cluster")) as running:
         yield running
+
+
+@pytest.fixture
+def flink_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a session cluster of two slots."""
+    with session_cluster(tmp_path_factory.mktemp("flink")) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

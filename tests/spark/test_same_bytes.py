@@ -65,6 +65,17 @@ def test_the_sample_on_a_cluster(
     assert spark_cluster.executors() == []
 
 
+def test_the_sample_on_a_flink_cluster(
+    tmp_path: Path, webtext: Webtext, sample_shards: Shards, flink_cluster: str
+) -> None:
+    run = tmp_path / "run"
+    cluster = ("runner.options.environment_type=PROCESS", f"runner.options.flink_master={flink_cluster}")
+    done = webtext(*SAMPLE, *on("flink", run), *(word for each in cluster for word in ("--set", each)))
+    assert done.returncode == 0, done.stderr
+    assert quiet(done.stderr), done.stderr
+    assert shards(run) == sample_shards
+
+
 @pytest.mark.parametrize("runner", ["spark-local", "flink"])
 def test_the_real_web_on_one_machine(
     runner: str, tmp_path: Path, webtext: Webtext, world: tuple[str, ...], world_shards: Shards
