@@ -42,7 +42,8 @@ class Command:
         yield f"-Dspark.local.dir={scratch}"
         yield f"-Dspark.default.parallelism={self._pieces}"
         yield from self._runner.java_options
-        yield from ("-cp", f"{self._jar}:{self._jars}/*", DRIVER)
+        hadoop = os.environ.get("HADOOP_CONF_DIR")  # what tells of YARN, where that is the master
+        yield from ("-cp", ":".join([str(self._jar), f"{self._jars}/*", *([hadoop] if hadoop else [])]), DRIVER)
         yield from (f"--job-port={port}", "--artifact-port=0", "--expansion-port=0")
         yield from (f"--artifacts-dir={scratch}", f"--spark-master-url={_master(self._runner)}")
 
