@@ -23,6 +23,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "server.jar").touch()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("SPARK_HOME", str(tmp_path / "spark"))
+    monkeypatch.delenv("HADOOP_CONF_DIR", raising=False)
     return tmp_path
 
 
@@ -45,6 +46,12 @@ def test_sparks_job_server(installed: Path) -> None:
         *("--job-port=1234", "--artifact-port=0", "--expansion-port=0", "--artifacts-dir=/scratch"),
         "--spark-master-url=local[*]",
     ]
+
+
+def test_yarn_is_told_by_hadoops_configuration(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HADOOP_CONF_DIR", "/etc/hadoop/conf")
+    words = line(spark.Command(runner(installed, "spark", options={"spark_master_url": "yarn"}), 1))
+    assert words[words.index("-cp") + 1].endswith("/jars/*:/etc/hadoop/conf")
 
 
 @pytest.mark.parametrize(
