@@ -112,7 +112,7 @@ class CommonCrawl:
             best = distance(held, at)
             if best is not None and away(crawl, at) >= best:
                 break
-            question = f"{self._index_url}/{crawl.name}-index?{urllib.parse.urlencode({'url': url, 'output': 'json'})}"
+            question = f"{self._index_of(crawl)}?{urllib.parse.urlencode({'url': url, 'output': 'json'})}"
             found = await ask(question, lambda question=question: self._look_up(question, url))  # type: ignore[misc]
             if isinstance(found, Ending):
                 return found
@@ -148,6 +148,12 @@ class CommonCrawl:
             case status:
                 return failed(Reason.NOT_IN_ARCHIVE, f"status {status}")
         return taken_from(part, held, source, self._rules.max_bytes)
+
+    def _index_of(self, crawl: Crawl) -> str:
+        """Where a crawl's index is asked: at no other server than the one whose pace is kept."""
+        if crawl.api.startswith(f"{self._index_url}/") and crawl.api.isascii() and crawl.api.isprintable():
+            return urllib.parse.quote(crawl.api, safe=":/._-~%")
+        return f"{self._index_url}/{crawl.name}-index"
 
     async def _look_up(self, question: str, url: str) -> list[Held] | Ending:
         answer = await self._index.ask(question, _index_limit)

@@ -21,6 +21,8 @@ class Crawl(NamedTuple):
     name: str
     begins: int
     ends: int
+    api: str
+    """The address that its index is asked at, as it is listed."""
 
 
 def crawls_of(body: bytes) -> list[Crawl]:
@@ -57,7 +59,7 @@ def _crawl(entry: Any) -> Crawl | None:
         if guessed is None:
             return None
         begins, ends = guessed
-    return Crawl(name, begins, ends)
+    return Crawl(name, begins, ends, str(entry.get("cdx-api", "")))
 
 
 def _by_name(year: int, rest: str | None) -> tuple[int, int] | None:

@@ -141,8 +141,10 @@ class Crawled:
 class CommonCrawlHost:
     """Answers as data.commoncrawl.org and index.commoncrawl.org do, at one address."""
 
-    def __init__(self, records: Sequence[Crawled], *, knows_ranges: bool = True) -> None:
+    def __init__(self, records: Sequence[Crawled], *, knows_ranges: bool = True, index: str = "x/") -> None:
+        """Get ready. index: what its list of crawls says that their indexes' addresses begin with."""
         self.records = records
+        self.index = index
         self.knows_ranges = knows_ranges
         self.files: dict[str, bytes] = {}
         self.rows: list[dict[str, str]] = []
@@ -168,9 +170,10 @@ class CommonCrawlHost:
         path, _, query = hit.path.partition("?")
         crawls = sorted({each.crawl for each in self.records}, reverse=True)
         if path == "/collinfo.json":
-            return page(json.dumps([{"id": crawl, "cdx-api": "x"} for crawl in crawls]).encode(), "200 OK", JSON)
+            listed = [{"id": crawl, "cdx-api": f"{self.index}{crawl}-index"} for crawl in crawls]
+            return page(json.dumps(listed).encode(), "200 OK", JSON)
         if path.endswith("-index"):
-            return self._index(path.strip("/").removesuffix("-index"), dict(urllib.parse.parse_qsl(query)))
+            return self._index(path.rpartition("/")[2].removesuffix("-index"), dict(urllib.parse.parse_qsl(query)))
         content = self.files.get(path.strip("/"))
         if content is None:
             return NOT_FOUND

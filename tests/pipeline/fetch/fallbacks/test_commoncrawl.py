@@ -66,6 +66,15 @@ def test_no_more_than_some_crawls_are_asked(tmp_path: Path) -> None:
     assert sorted(path[8:12] for path in paths(web)[1:]) == ["2013", "2014", "2015", "2016", "2017"]
 
 
+@pytest.mark.parametrize(("index", "asked_at"), [("/in/", "in/"), ("http://evil.test/", ""), ("é ", "")])
+def test_indexes_are_asked_where_they_are_listed_at_the_same_server(tmp_path: Path, index: str, asked_at: str) -> None:
+    host = CommonCrawlHost([NEAR], index=index)
+    with serving(host) as web:
+        host.index = index if asked_at == "" else web.url(index)
+        assert ask(tmp_path, "commoncrawl", web, POSTED).page(PAGE).body == b"near"
+        assert paths(web)[1] == f"{asked_at}{NEAR.crawl}-index"
+
+
 def test_without_a_post_the_latest(tmp_path: Path) -> None:
     late = dataclasses.replace(NEAR, stamp="20190101120000", body=b"late")
     with serving(CommonCrawlHost([NEAR, late])) as web:

@@ -14,8 +14,8 @@ def one(entry: object) -> list[Crawl]:
 
 
 def test_a_crawl_with_its_time() -> None:
-    entry = {"id": "CC-MAIN-2025-47", "from": "2025-11-06T20:07:18", "to": "2025-11-19T12:34:13", "name": "November"}
-    assert one(entry) == [Crawl("CC-MAIN-2025-47", seconds("20251106200718"), seconds("20251119123413"))]
+    entry = {"id": "CC-MAIN-2025-47", "from": "2025-11-06T20:07:18", "to": "2025-11-19T12:34:13", "cdx-api": "x"}
+    assert one(entry) == [Crawl("CC-MAIN-2025-47", seconds("20251106200718"), seconds("20251119123413"), "x")]
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_what_is_not_understood_is_left_out(body: bytes) -> None:
 
 
 def test_nearest_first() -> None:
-    crawls = [Crawl("c", 300, 400), Crawl("a", 0, 100), Crawl("b", 150, 250)]
+    crawls = [Crawl("c", 300, 400, ""), Crawl("a", 0, 100, ""), Crawl("b", 150, 250, "")]
     assert [crawl.name for crawl in nearest_first(crawls, 160)] == ["b", "a", "c"]
     assert [crawl.name for crawl in nearest_first(crawls, None)] == ["c", "b", "a"]
     assert [crawl.name for crawl in nearest_first(crawls, 125)] == ["a", "b", "c"]
