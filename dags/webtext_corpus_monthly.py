@@ -98,7 +98,7 @@ def webtext_corpus_monthly() -> None:
 
     @task.sensor(
         mode="reschedule",
-        poke_interval=timedelta(seconds=FOUND.retry_seconds),
+        poke_interval=timedelta(seconds=FOUND.look_seconds),
         timeout=timedelta(days=80).total_seconds(),
         pool=WEB_POOL,
     )

@@ -38,7 +38,9 @@ class Settings:
     reddit_config: str
     """Its config: `harvest.reddit`, `fetch.live` and `fetch.contact`."""
     retry_seconds: float
-    """Until the first retry of a failed task, later ones wait longer; and between looks for earlier months."""
+    """Until the first retry of a failed task; later ones wait longer."""
+    look_seconds: float
+    """Between looks for the releases of earlier months. Airflow loses its way when it is only a few seconds."""
 
 
 def found_in(variables: Mapping[str, str] = os.environ) -> Settings:
@@ -61,6 +63,7 @@ def found_in(variables: Mapping[str, str] = os.environ) -> Settings:
         reddit=path("REDDIT", "runs/reddit"),
         reddit_config=path("REDDIT_CONFIG", "configs/corpus/reddit.yaml"),
         retry_seconds=float(variables.get("WEBTEXT_RETRY_SECONDS") or 300),
+        look_seconds=float(variables.get("WEBTEXT_LOOK_SECONDS") or 300),
     )
 
 

@@ -40,6 +40,13 @@ class Ran:
         return {name: row["state"] for name, row in self.tasks.items()}
 
 
+def called(command: Path, *arguments: str) -> str:
+    """What a command of the other environment prints."""
+    done = subprocess.run([command, *arguments], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 class Airflow:
     """An Airflow of its own in a folder, and what stands in its database."""
 
@@ -94,7 +101,7 @@ pathlib.Path("{folder}/RS_2011-06.xz").write_bytes(june)
 july = [*posts("RS_2011-06.xz"), *posts("RS_2015-10.gz")]
 pathlib.Path("{folder}/RS_2011-07.ndjson").write_text("".join(json.dumps(post) + chr(10) for post in july))
 """
-    subprocess.run([WEBTEXT.with_name("python"), "-c", program], cwd=CHECKOUT, check=True)
+    called(WEBTEXT.with_name("python"), "-c", program)
     return folder
 
 
@@ -126,10 +133,7 @@ def ids() -> Callable[[Path], set[str]]:
 
     def read(release: Path) -> set[str]:
         program = "import sys, pyarrow.dataset as d; print(*d.dataset(sys.argv[1]).to_table(['id'])['id'].to_pylist())"
-        done = subprocess.run(
-            [WEBTEXT.with_name("python"), "-c", program, release / "data"], capture_output=True, text=True, check=True
-        )
-        return set(done.stdout.split())
+        return set(called(WEBTEXT.with_name("python"), "-c", program, str(release / "data")).split())
 
     return read
 

@@ -47,11 +47,12 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, dumps: Path) -> Airflow:
         AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL="1",
         AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC="1",
         OMP_NUM_THREADS="1",
+        WEBTEXT_LOOK_SECONDS="12",
         WEBTEXT_LAST_MONTH=MONTHS[-1],
     )
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 240) -> Any:
+def wait_for(what: Callable[[], Any], seconds: float = 180) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := what()):
         assert time.monotonic() < deadline, "it does not happen"
@@ -98,6 +99,7 @@ def listening() -> set[str]:
     return {each.laddr.ip for each in found if each.status == psutil.CONN_LISTEN}
 
 
+@pytest.mark.timeout(900)
 def test_a_backfill_begins_training_which_may_be_stopped(
     airflow: Airflow, dumps: Path, ids: Callable[[Path], set[str]]
 ) -> None:
