@@ -12,6 +12,7 @@ import datetime
 import hashlib
 import json
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -24,7 +25,8 @@ from benchmarks.world import default_world
 from pipeline.ledger import Stage
 
 WAITED = re.compile(r"runner +the job server of \w+ was waited for ([\d.]+) s")
-WHOLE, WAITING, PEAK = "whole command", "of which waiting for the job server", "peak memory, GB"
+WHOLE, WAITING = "whole command", "of which waiting for the job server"
+PROCESSOR, PEAK = "processor time of all processes", "peak memory, GB"
 
 Figures = Mapping[str, float]
 
@@ -57,17 +59,23 @@ def measure(world: Path, runner: str, run: Path) -> Figures:
         *("--set", f'fetch.archives=["{world}/pages-*.warc.gz"]', "--set", "fetch.live=false"),
     ]
     with tempfile.TemporaryFile("w+") as said:
-        began = time.time()
+        began, used = time.time(), processor_seconds()
         with subprocess.Popen(
             command, cwd=Path(__file__).parent.parent, stdout=subprocess.DEVNULL, stderr=said
         ) as process:
             peak = peak_of(process)
-        ended = time.time()
+        ended, used = time.time(), processor_seconds() - used
         said.seek(0)
         lines = said.read().splitlines()
         if process.returncode:
             raise SystemExit("\n".join(lines))
-    return {**stages_of(lines, began), WHOLE: ended - began, PEAK: peak / 1e9}
+    return {**stages_of(lines, began), WHOLE: ended - began, PROCESSOR: used, PEAK: peak / 1e9}
+
+
+def processor_seconds() -> float:
+    """What the processes that have ended below this one have used."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def stages_of(lines: Sequence[str], began: float) -> dict[str, float]:
@@ -100,7 +108,7 @@ def print_table(runs: Mapping[str, Figures]) -> None:
     first, *others = runs
     print(f"| seconds | {first} | " + " | ".join(f"{name} | times {first}" for name in others) + " |")
     print("|---" * (2 + 2 * len(others)) + "|")
-    for row in [*Stage, WHOLE]:
+    for row in [*Stage, WHOLE, PROCESSOR]:
         cells = [f"{runs[first][row]:.1f}"]
         for name in others:
             cells += [f"{runs[name][row]:.1f}", f"{runs[name][row] / runs[first][row]:.2f}"]
