@@ -15,8 +15,8 @@ from webtext import storage
 @contextlib.contextmanager
 def ready(config: CorpusConfig) -> Iterator[None]:
     """Have the children ready for the stage `documents`, where it runs in this process and is not finished."""
-    done = storage.exists(storage.join(config.output, Stage.DOCUMENTS, storage.SUCCESS))
-    if done or not engines.in_this_process(config.runner):
+    mark = storage.join(config.output, Stage.DOCUMENTS, storage.SUCCESS)
+    if not engines.in_this_process(config.runner) or storage.exists(mark):
         yield
         return
     task = read_page(config)

@@ -48,7 +48,7 @@ def run(given: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
     if beam_arguments:
         _check(beam_arguments)
     if given.dry_run:
-        sys.stdout.writelines(f"{line}\n" for line in _stages().plan(config, until))
+        sys.stdout.writelines(f"{line}\n" for line in _stages().plan(config, beam_arguments, until))
         return 0
     with children.ready(config):
         folder = _stages().build(config, beam_arguments, until)

@@ -19,6 +19,7 @@ from pipeline.dedup import references
 from pipeline.dedup.references import PrepareReferences
 from pipeline.dedup.sources import release_parts
 from pipeline.dedup.stage import FindDuplicates
+from pipeline.engines import dataflow
 from pipeline.extract import stage as extract
 from pipeline.extract.files import PartitionFiles
 from pipeline.extract.stage import ExtractDocuments
@@ -68,14 +69,23 @@ def build(config: CorpusConfig, beam_arguments: Sequence[str] = (), until: Stage
     beam_arguments: options of the command line for Beam. until: the last stage to do; by default the release.
     Raises UserError for what the user can mend, BooksDoNotBalanceError where links were lost or counted twice.
     """
-    with locks.only_one(config.output), _engine(config) as engine:
+    _check_runner(config, beam_arguments)
+    with locks.only_one(config.output), _engine(config, beam_arguments) as engine:
         _perform_all(Run(config, beam_arguments, engine=engine), until)
     return storage.join(config.output, until)
 
 
+def _check_runner(config: CorpusConfig, beam_arguments: Sequence[str]) -> None:
+    if config.runner.name == dataflow.NAME:
+        dataflow.check(config, beam_arguments)
+
+
 @contextlib.contextmanager
-def _engine(config: CorpusConfig) -> Iterator[engines.Engine]:
+def _engine(config: CorpusConfig, beam_arguments: Sequence[str]) -> Iterator[engines.Engine]:
     """What the runner needs beside this process; it begins to start where the run is not finished."""
+    if config.runner.name == dataflow.NAME:
+        yield dataflow.Service(config.runner, beam_arguments)
+        return
     links = [
         *storage.expand(config.harvest.dumps, "harvest.dumps"),
         *storage.expand(config.harvest.urls, "harvest.urls"),
@@ -99,10 +109,13 @@ def _folder_for_engines(output: str) -> Iterator[Path]:
         yield Path(folder)
 
 
-def plan(config: CorpusConfig, until: Stage = Stage.CORPUS) -> list[str]:
+def plan(config: CorpusConfig, beam_arguments: Sequence[str] = (), until: Stage = Stage.CORPUS) -> list[str]:
     """What `build` would do, a line a stage; nothing is written."""
+    _check_runner(config, beam_arguments)
     run = Run(config, dry=True)
     lines = [f"output      {config.output}", f"runner      {config.runner.name}"]
+    if config.runner.name == dataflow.NAME:
+        lines += dataflow.plan(config, beam_arguments)
     if config.harvest.reddit is not None:
         lines.append("reddit      would be asked for new posts, which join the dumps")
     unfinished = None
@@ -287,7 +300,8 @@ class Run:
             permutations=permutations,
         )
         every_partition = "Partitions" >> beam.Create(range(partitions_of(links)))
-        documents = ExtractDocuments(files, children.read_page(self.config), children.limits(self.config))
+        hints = dataflow.extraction_hints(self.config)
+        documents = ExtractDocuments(files, children.read_page(self.config), children.limits(self.config), hints)
         with watching.progress(Stage.DOCUMENTS, pages["counters"].get(FETCHED, 0), "pages"):
             return self._perform(
                 stage, every_partition | documents, functools.partial(extract.summed_up, section.max_crash_share)
@@ -306,7 +320,9 @@ class Run:
 
         def search() -> Results:
             prepared = PrepareReferences(reference_files, self.config.output, section.permutations)
-            texts = self._gather(stage, prepared, references.summed_up).counters if reference_files else {}
+            texts = (
+                self._gather(stage, prepared, references.summed_up, "references").counters if reference_files else {}
+            )
             found = self._gather(
                 stage,
                 FindDuplicates(
@@ -439,12 +455,20 @@ class Run:
         stage: StageRun,
         transform: beam.PTransform,
         summarise: Callable[[Iterable[Any]], Results] = results.added_up,
+        job: str = "",
     ) -> Results:
-        self._execute(transform | results.WriteResults(stage.folder, summarise))
+        self._execute(transform | results.WriteResults(stage.folder, summarise), job or stage.name)
         return results.read(stage.folder)
 
-    def _execute(self, transform: beam.PTransform) -> None:
-        runners.execute(lambda pipeline: pipeline | transform, self.config.runner, self.beam_arguments, self.engine)
+    def _execute(self, transform: beam.PTransform, job: str) -> None:
+        arguments = [*self.beam_arguments, *dataflow.job_arguments(self.config, job)]
+        try:
+            runners.execute(lambda pipeline: pipeline | transform, self.config.runner, arguments, self.engine)
+        except Exception as error:
+            sentence = dataflow.sentence(error) if self.config.runner.name == dataflow.NAME else None
+            if sentence is None:
+                raise
+            raise UserError(sentence) from error
 
 
 def partitions_for(input_bytes: int) -> int:

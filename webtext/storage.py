@@ -9,6 +9,7 @@ import dataclasses
 import errno
 import fnmatch
 import hashlib
+import io
 import os
 import posixpath
 import secrets
@@ -119,13 +120,13 @@ def size(path: str) -> int:
 
 
 @contextlib.contextmanager
-def opened(path: str) -> Iterator[BinaryIO]:
+def opened(path: str) -> Iterator[io.BufferedReader]:
     """Open a file for reading, from its beginning or anywhere.
 
     Raises OSError where a local file cannot be read, UserError where a remote one cannot.
     """
     with reaching(path, "read") as (filesystem, location), filesystem.open(location, "rb") as file:
-        yield file
+        yield cast("io.BufferedReader", file)
 
 
 @contextlib.contextmanager

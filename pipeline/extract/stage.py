@@ -6,7 +6,7 @@ down a pipe to a child; what comes back is written as the partition's files, and
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
@@ -46,17 +46,18 @@ class ExtractDocuments(beam.PTransform):
         called once in every child. Its modules are all that children import.
     limits: of the pool of children, of which a process has one, however many copies of this transform a runner makes in
         it. The files are the same for any number of workers.
+    hints: what the machine must have, as Beam's resource hints, for runners that choose machines.
     """
 
     files: PartitionFiles
     task: Task
     limits: Limits = dataclasses.field(default_factory=Limits)
+    hints: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def expand(self, partitions: beam.PCollection[int]) -> beam.PCollection[Commit]:
         """Read the partitions' pages, in as many places as the partitions are spread over."""
-        return partitions | "Extract" >> beam.ParDo(
-            _ExtractPartitions(self.files, self.task, self.limits)
-        ).with_output_types(Commit)
+        extract = beam.ParDo(_ExtractPartitions(self.files, self.task, self.limits)).with_output_types(Commit)
+        return partitions | "Extract" >> (extract.with_resource_hints(**self.hints) if self.hints else extract)
 
 
 class _ExtractPartitions(beam.DoFn):
