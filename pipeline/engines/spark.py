@@ -52,7 +52,9 @@ class Command:
         # What is staged, every worker copies: by default the 400 MB of the class path, for every pipeline. A cluster's
         # workers have all but the job server's own jar; on this machine there is nothing that they do not have.
         staged = _empty_jar(scratch) if self._here else self._jar
-        return {"files_to_stage": [str(staged)], **environment.worker_options(self._runner.options, here=self._here)}
+        # What is read twice and does not fit into memory would by default be made twice: dumps read, pages extracted.
+        ours: Options = {"files_to_stage": [str(staged)], "storage_level": "MEMORY_AND_DISK"}
+        return {**ours, **environment.worker_options(self._runner.options, here=self._here)}
 
 
 def is_here(runner: Runner) -> bool:

@@ -74,6 +74,7 @@ def test_on_this_machine_workers_are_threads_and_nothing_is_staged(installed: Pa
     options = spark.Command(local, 1).options(tmp_path)
     assert options["environment_type"] == "LOOPBACK"
     assert options["environment_cache_millis"] == environment.CACHE_MILLISECONDS
+    assert options["storage_level"] == "MEMORY_AND_DISK"
     staged = options["files_to_stage"]
     assert isinstance(staged, list)
     assert [zipfile.ZipFile(each).namelist() for each in staged] == [[]]
