@@ -26,6 +26,11 @@ class Archive(Protocol):
         ...
 
     @property
+    def seconds_a_link(self) -> float:
+        """At its pace, a link takes at least so long."""
+        ...
+
+    @property
     def desks(self) -> Sequence[Desk]:
         """Its hosts."""
         ...

@@ -75,8 +75,10 @@ class CommonCrawl:
         self._hits = Hits.none()
         self._crawls: Sequence[Crawl] = ()
         manners, deadline = rules.manners, rules.deadline_seconds
-        self._index = Desk(client, index_pace(manners.delay_seconds), manners, deadline, _KEY)
-        self._data = Desk(client, data_pace(manners.delay_seconds), manners, deadline, _KEY)
+        of_index, of_data = index_pace(manners.delay_seconds), data_pace(manners.delay_seconds)
+        self.seconds_a_link = 0.0 if index else of_index.gap
+        self._index = Desk(client, of_index, manners, deadline, _KEY)
+        self._data = Desk(client, of_data, manners, deadline, _KEY)
         self.desks = (self._index, self._data)
 
     async def begin(self, known: Any) -> Any:

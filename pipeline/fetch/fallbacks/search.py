@@ -23,6 +23,7 @@ from pipeline.fetch.live.rules import FetchRules
 from pipeline.fetch.live.scribe import Scribe, fields_of
 from pipeline.fetch.live.surroundings import Surroundings
 from pipeline.ledger import FETCHED, Ending, Outcome, Reason, failed
+from webtext.pace import in_words
 
 STOP_SECONDS = 0.5
 """Between two looks at whether to stop."""
@@ -96,7 +97,9 @@ class Search:
         links = self._notes.links
         left = [row for row in range(len(links)) if not links.ended(row)]
         self._counts["links"] = len(links) - len(left)
-        log.info("%-11s%s", "pages", f"{self._archive.name}: {len(left):,} links to look for")
+        seconds = len(left) * self._archive.seconds_a_link
+        least = f", in no less than {in_words(seconds)}" if seconds else ""
+        log.info("%-11s%s", "pages", f"{self._archive.name}: {len(left):,} links to look for{least}")
         if left:
             learned = await self._archive.begin(self._notes.fact)
             if learned is not None:

@@ -59,7 +59,9 @@ class Wayback:
         self._rules = rules
         self._play = re.compile(re.escape(self._url.partition("://")[2]) + r"/web/(\d{4,14})(?:[a-z]{2}_)?/(.+)")
         manners = rules.manners
-        self.desk = Desk(client, pace(manners.delay_seconds), manners, rules.deadline_seconds, "fetch.wayback_url")
+        own = pace(manners.delay_seconds)
+        self.seconds_a_link = own.gap
+        self.desk = Desk(client, own, manners, rules.deadline_seconds, "fetch.wayback_url")
         self.desks = (self.desk,)
 
     async def begin(self, known: Any) -> Any:

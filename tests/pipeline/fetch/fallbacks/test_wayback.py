@@ -14,7 +14,7 @@ from pipeline.fetch.live.surroundings import Surroundings
 from pipeline.ledger import Ending, Reason, dropped
 from tests.pipeline.fetch.fallbacks.asked import ask
 from tests.pipeline.fetch.fallbacks.services import Snapshot, WaybackMachine
-from tests.pipeline.fetch.live.crawling import AT_ONCE
+from tests.pipeline.fetch.live.crawling import AT_ONCE, politely
 from tests.pipeline.fetch.live.web import Answer, Hit, page, serving
 from webtext.errors import UserError
 
@@ -260,6 +260,26 @@ def test_an_archive_at_a_private_address_is_a_mistake(tmp_path: Path) -> None:
     with serving(WaybackMachine([NEAR])) as web, pytest.raises(UserError, match=r"fetch\.wayback_url.*loopback"):
         ask(tmp_path, "wayback", web, POSTED, dataclasses.replace(AT_ONCE, allow_networks=()))
     assert not web.hits
+
+
+def test_the_log_tells_what_is_asked_and_found(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "webtext")
+    with serving(WaybackMachine([NEAR])) as web:
+        ask(tmp_path, "wayback", web, [PAGE, OTHER])
+    first, last = (record.getMessage() for record in caplog.records)
+    assert first == "pages      wayback: 2 links to look for"
+    assert last == "pages      wayback: 2 of 2 links looked for, 1 found in its index, 1 taken; 3 requests"
+
+
+def test_the_log_tells_how_long_it_will_take(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "webtext")
+    links = [f"http://a.test/{number}" for number in range(200)]
+    with serving(lambda hit: page(b"", "429 Too Many Requests", "Retry-After: 3600")) as web:
+        asked = ask(tmp_path, "wayback", web, links, politely(0.5))
+        assert len(web.hits) == 1
+    assert caplog.records[0].getMessage() == "pages      wayback: 200 links to look for, in no less than 4 min"
+    assert {asked.end(link) for link in links} == {("deferred", "host_failing")}
+    assert asked.row(links[0])["detail"] == "dns_error no such name; wayback: asks to come back after 3600 s"
 
 
 def test_many_links_find_their_own_pages(tmp_path: Path) -> None:
