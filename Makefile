@@ -67,7 +67,7 @@ $(AIRFLOW)/.airflow: $(BIN)/uv requirements/airflow.txt
 	@touch $@
 
 $(DATAFLOW)/.dataflow: $(BIN)/uv requirements/dataflow.txt requirements/development.txt pyproject.toml
-	$(UV) venv --quiet --allow-existing --python $(BIN)/python $(DATAFLOW)
+	$(UV) venv --quiet --seed --allow-existing --python $(BIN)/python $(DATAFLOW)
 	$(UV) pip install --quiet --python $(DATAFLOW)/bin/python --no-deps -r requirements/dataflow.txt -e .
 	$(UV) pip install --quiet --python $(DATAFLOW)/bin/python --constraints requirements/development.txt pytest pytest-timeout
 	@touch $@
@@ -148,7 +148,8 @@ inspect: $(VENV)/.corpus ## look at what was kept and refused: ARGS='--reason lo
 
 .PHONY: test
 test: $(VENV)/.development ## all tests that run on a bare machine
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=8 --dist=loadfile -m "not alone"
+	$(BIN)/python -m pytest -m alone
 
 .PHONY: check
 check: $(VENV)/.development ## ruff, mypy, freshness of the locks

@@ -191,9 +191,10 @@ def test_a_rank_that_dies_ends_all_and_the_same_command_goes_on(tmp_path: Path, 
         victim = next(child for child in ranks if child.environ()["RANK"] == "1")
         os.kill(victim.pid, signal.SIGKILL)
         _, said = process.communicate(timeout=SECONDS_TO_STOP)
-        assert psutil.wait_procs(ranks, timeout=5)[1] == []
+        assert psutil.wait_procs(ranks, timeout=20)[1] == []
     assert process.returncode != 0
-    assert "another rank is gone; the same command goes on from the last checkpoint" in said
+    # torchrun ends the other rank, which may find out by itself first.
+    assert re.search("(another rank is gone|terminated); the same command goes on", said), said
     steps = [row["step"] for row in rows(run)]
     assert steps == list(range(1, len(steps) + 1))
 

@@ -10,6 +10,8 @@ from pipeline.fetch.live.surroundings import Surroundings
 from tests.pipeline.fetch.live.crawling import AT_ONCE, crawl, hosts_file, politely
 from tests.pipeline.fetch.live.web import NO_ROBOTS, Answer, Hit, moved, page, serving
 
+pytestmark = pytest.mark.alone
+
 HOSTS, EACH, DELAY = 40, 25, 0.2
 CLOCKS = 0.002
 """What the clocks of two processes, or a timer, may be off."""
@@ -17,7 +19,6 @@ CLOCKS = 0.002
 
 def quiet(hit: Hit) -> Answer:
     return NO_ROBOTS if hit.path == "/robots.txt" else page()
-
 
 def test_no_host_sees_two_connections_or_a_shorter_gap_and_no_time_is_lost(tmp_path: Path) -> None:
     with serving(quiet) as web:
