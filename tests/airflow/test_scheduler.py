@@ -3,17 +3,21 @@
 One long story, since an Airflow takes half a minute to begin and to end.
 """
 
+import contextlib
 import json
+import re
 import shutil
+import signal
 import time
-from collections.abc import Callable
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from tests.airflow.conftest import CHECKOUT, Airflow, finished, nothing_left_behind
+from tests.airflow.conftest import CHECKOUT, WEBTEXT, Airflow, finished, nothing_left_behind
 
 CORPUS, TRAIN = "webtext_corpus_monthly", "webtext_training"
 MONTHS = ("2011-06", "2011-07")
@@ -52,12 +56,25 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, dumps: Path) -> Airflow:
     )
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 180) -> Any:
+def wait_for(what: Callable[[], Any], seconds: float = 180, pause: float = 0.5) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := what()):
         assert time.monotonic() < deadline, "it does not happen"
-        time.sleep(0.5)
+        time.sleep(pause)
     return found
+
+
+@contextlib.contextmanager
+def held(command: str) -> Iterator[Callable[[], bool]]:
+    """Let a command stand still in the middle of its work; gives what says whether SIGTERM waits for it."""
+    commands = {each: " ".join(each.cmdline()) for each in psutil.process_iter()}
+    (process,) = [each for each, line in commands.items() if command in line and "guard.py" not in line]
+    process.suspend()
+    status = Path(f"/proc/{process.pid}/status")
+    try:
+        yield lambda: bool(int(re.findall(r"ShdPnd:\s*(\w+)", status.read_text())[0], 16) >> (signal.SIGTERM - 1) & 1)
+    finally:
+        process.resume()
 
 
 def runs(airflow: Airflow, dag: str) -> dict[str, str]:
@@ -76,8 +93,20 @@ def ended(airflow: Airflow, dag: str) -> bool:
     return found == dict.fromkeys(MONTHS, "success")
 
 
-def clear(airflow: Airflow, dag: str, task: str, *how: str) -> None:
-    airflow.run("tasks", "clear", dag, "--task-regex", f"^{task}$", "--yes", *how)
+def clear(airflow: Airflow, dag: str, month: str, task: str, **how: bool) -> None:
+    """As the button does. `airflow tasks clear` looks for logical dates, and runs of partitions have none."""
+    (run,) = airflow.rows("SELECT run_id FROM dag_run WHERE dag_id = ? AND partition_key = ?", dag, month)
+    token = ask(airflow, "/auth/token", {"username": "admin", "password": airflow.local.password})["access_token"]
+    wish = {"dry_run": False, "task_ids": [task], "dag_run_id": run["run_id"], "only_failed": False, **how}
+    cleared = ask(airflow, f"/api/v2/dags/{dag}/clearTaskInstances", wish, token)
+    assert task in {each["task_id"] for each in cleared["task_instances"]}
+
+
+def ask(airflow: Airflow, path: str, content: dict[str, Any], token: str = "") -> dict[str, Any]:
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+    request = urllib.request.Request(airflow.local.address + path, json.dumps(content).encode(), headers)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return dict(json.load(answer))
 
 
 def log_of(airflow: Airflow, *names: str) -> str:
@@ -119,12 +148,15 @@ def test_a_backfill_begins_training_which_may_be_stopped(
         assert states(airflow, CORPUS, MONTHS[1])["dedup"] is None
         assert not (releases / MONTHS[1] / "duplicates").exists()
         shutil.copy(dumps / "RS_2011-06.xz", airflow.folder / "dumps")
-        clear(airflow, CORPUS, "check_dump", "--downstream", "--only-failed")
+        clear(airflow, CORPUS, MONTHS[0], "check_dump", include_downstream=True, only_failed=True)
 
         # Somebody clears the training of June while it learns: it is told to end, saves, and is begun again.
         june = models / "2011-06"
-        wait_for(lambda: len(steps(june)) >= 20)
-        clear(airflow, TRAIN, "train")
+        wait_for(lambda: len(steps(june)) >= 20, pause=0.01)
+        with held(f"{WEBTEXT} train") as told_to_end:
+            assert len(steps(june)) < STEPS
+            clear(airflow, TRAIN, MONTHS[0], "train")
+            wait_for(told_to_end)
         wait_for(lambda: ended(airflow, CORPUS))
         wait_for(lambda: ended(airflow, TRAIN))
 
