@@ -4,8 +4,8 @@ The index of one crawl has some 3 billion rows in 300 files. Rows are compared w
 of the address; only those that match come to Python, which settles it by the link's id.
 """
 
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import fsspec.core
 import numpy as np
@@ -16,10 +16,12 @@ import pyarrow.dataset as ds
 from pipeline import tables, urls
 from pipeline.fetch.captures import rows_of
 from pipeline.fetch.fallbacks.held import Held
+from pipeline.fetch.fallbacks.surt import HostKeys
 from webtext import storage
 from webtext.errors import UserError
 
 _NEEDED = ("url", "fetch_time", "fetch_status", "warc_filename", "warc_record_offset", "warc_record_length")
+_SORTED_BY = "url_surtkey"
 _OF_USE = ("content_mime_type", "content_mime_detected", "content_truncated", "content_digest")
 
 _BEGINNINGS = ("http://", "https://", "http://www.", "https://www.")
@@ -66,10 +68,11 @@ def find(files: Sequence[str], addresses: Sequence[str]) -> Hits:
     """
     keys = pa.array({key for address in addresses for key in _keys(address)}, pa.binary())
     ids = {urls.link_id(address) for address in addresses}
-    return Hits(pa.concat_tables([HITS.empty_table(), *(_found(file, keys, ids) for file in files)]))
+    hosts = HostKeys(addresses)
+    return Hits(pa.concat_tables([HITS.empty_table(), *(_found(file, keys, ids, hosts) for file in files)]))
 
 
-def _found(file: str, keys: pa.Array, ids: set[str]) -> pa.Table:
+def _found(file: str, keys: pa.Array, ids: set[str], hosts: HostKeys) -> pa.Table:
     filesystem, location = fsspec.core.url_to_fs(file)
     try:
         index = ds.dataset(location, filesystem=None if storage.is_local(file) else filesystem, format="parquet")
@@ -82,8 +85,20 @@ def _found(file: str, keys: pa.Array, ids: set[str]) -> pa.Table:
             "index, or of a query that keeps its columns' names."
         )
     optional = [name for name in _OF_USE if name in index.schema.names]
-    rows = index.to_table(columns=[*_NEEDED, *optional], filter=_key(pc.field("url")).isin(keys))
+    (fragment,) = index.get_fragments()
+    groups = [group.id for group in fragment.row_groups if _may_hold(group.statistics, hosts)]
+    if not groups:
+        return HITS.empty_table()
+    rows = fragment.subset(row_group_ids=groups).to_table(
+        columns=[*_NEEDED, *optional], filter=_key(pc.field("url")).isin(keys)
+    )
     return _hits(rows, ids)
+
+
+def _may_hold(statistics: Mapping[str, Mapping[str, Any]] | None, hosts: HostKeys) -> bool:
+    """Whether a group of rows may have addresses of the hosts: the index is sorted by reversed names."""
+    keys = (statistics or {}).get(_SORTED_BY)
+    return keys is None or hosts.any_between(keys["min"], keys["max"])
 
 
 def _key(url: pc.Expression) -> pc.Expression:

@@ -1,7 +1,9 @@
 """Common Crawl by its columnar index, or an extract of it."""
 
 import datetime
+import re
 from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +41,19 @@ LAYOUT = pa.schema(
 """The columns that matter of commoncrawl/cc-index-table's flat schema."""
 
 
+def surt(url: str) -> str:
+    """The key that the index is sorted by, as far as it matters: of an address that is none, something."""
+    authority, _, rest = url.partition("://")[2].partition("/")
+    host, colon, port = authority.partition(":")
+    return f"{','.join(reversed(re.sub('^www[0-9]*[.]', '', host).split('.')))}{colon}{port})/{rest}"
+
+
 def row(url: str, **changes: Any) -> dict[str, Any]:
     moment = datetime.datetime.fromtimestamp(seconds(STAMP), datetime.UTC).replace(tzinfo=None)
     fixed = {"fetch_time": moment, "fetch_status": 200, "content_digest": "D", "warc_filename": "f/warc/a.warc.gz"}
     place = {"warc_record_offset": 5, "warc_record_length": 7}
     kinds = {"content_mime_type": "text/html", "content_mime_detected": "text/html", "content_truncated": None}
-    return {"url_surtkey": "x", "url": url, **fixed, **place, **kinds, **changes}
+    return {"url_surtkey": surt(url), "url": url, **fixed, **place, **kinds, **changes}
 
 
 def index_of(folder: Path, rows: Sequence[dict[str, Any]], schema: pa.Schema = LAYOUT, name: str = "part-0") -> Path:
@@ -113,6 +122,25 @@ def test_times_with_a_zone_and_other_types(tmp_path: Path) -> None:
 def test_addresses_that_are_none(tmp_path: Path) -> None:
     path = index_of(tmp_path, [row("http://[bad/"), row(""), row("dns:a.test"), row(PAGE)])
     assert find([str(path)], [PAGE]).of(id_of(PAGE)) == [held(PAGE)]
+
+
+def test_rows_of_other_hosts_are_not_read(tmp_path: Path) -> None:
+    """Told by a column that breaks when it is read: of groups that are left out, no column is."""
+    rows = sorted((row(f"http://h{number:02}.test/{number}") for number in range(40)), key=itemgetter("url_surtkey"))
+    path = index_of(tmp_path, rows)
+    content = bytearray(path.read_bytes())
+    with pq.ParquetFile(path) as file:
+        group = next(each for each in range(10) if "h20" in file.metadata.row_group(each).column(0).statistics.min)
+        for each in range(10):
+            column = file.metadata.row_group(each).column(1)
+            if each != group:
+                start = column.dictionary_page_offset or column.data_page_offset
+                content[start : start + column.total_compressed_size] = bytes(column.total_compressed_size)
+    path.write_bytes(content)
+    assert len(find([str(path)], ["http://h20.test/20"]).of(id_of("http://h20.test/20"))) == 1
+    assert find([str(path)], ["http://nobody.test/"]).of(id_of("http://nobody.test/")) == []
+    with pytest.raises(OSError, match=r"(?i)page|thrift|deserialize"):
+        find([str(path)], ["http://h20.test/20", "http://h01.test/1"])
 
 
 def test_what_is_no_index(tmp_path: Path) -> None:
