@@ -15,7 +15,9 @@ from webtext.errors import UserError
 DRIVER = "org.apache.beam.runners.spark.SparkJobServerDriver"
 THIS_MACHINE = "local[*]"
 MOST_PIECES = 2000
-"""Each costs Spark some milliseconds in every shuffle."""
+FEW_PARTS = 4
+"""Partitions of a run that a processor of this machine may have in one piece: a piece costs some 50 ms in every shuffle,
+which is most of the time where there is little to do."""
 
 
 class Command:
@@ -29,7 +31,7 @@ class Command:
     def __init__(self, runner: Runner, parts: int) -> None:
         self._runner = runner
         self._here = is_here(runner)
-        self._pieces = runner.partitions or max(cores(), min(parts, MOST_PIECES))
+        self._pieces = runner.partitions or pieces(parts, cores() if self._here else 0)
         self._java = java.java(self.name)
         self._jar = java.job_server(runner, self.name)
         self._jars = spark_home() / "jars"
@@ -55,6 +57,14 @@ class Command:
         # What is read twice and does not fit into memory would by default be made twice: dumps read, pages extracted.
         ours: Options = {"files_to_stage": [str(staged)], "storage_level": "MEMORY_AND_DISK"}
         return {**ours, **environment.worker_options(self._runner.options, here=self._here)}
+
+
+def pieces(parts: int, processors: int) -> int:
+    """In how many pieces a shuffle's output is cut.
+
+    parts: of the run's data, as it is cut anyway. processors: of this machine, 0 where the work is not done here.
+    """
+    return max(1, processors if parts <= FEW_PARTS * processors else min(parts, MOST_PIECES))
 
 
 def is_here(runner: Runner) -> bool:

@@ -10,7 +10,6 @@ import pytest
 from pipeline import engines
 from pipeline.config import Runner
 from pipeline.engines import environment, flink, java, spark
-from pipeline.sandbox import cores
 from webtext.errors import UserError
 
 
@@ -36,11 +35,11 @@ def line(command: spark.Command | flink.Command) -> list[str]:
 
 
 def test_sparks_job_server(installed: Path) -> None:
-    words = line(spark.Command(runner(installed, "spark", memory="3g", java_options=["-Dspark.x=1", "-Xmx9g"]), 17))
+    words = line(spark.Command(runner(installed, "spark", memory="3g", java_options=["-Dspark.x=1", "-Xmx9g"]), 1000))
     assert words[0] == str(installed / "bin" / "java")
     assert "-XX:+ExitOnOutOfMemoryError" in words
     assert words.index("-Xmx3g") < words.index("-Xmx9g"), "the user's options come last, for Java takes the last"
-    assert words.index("-Dspark.default.parallelism=17") < words.index("-Dspark.x=1")
+    assert words.index("-Dspark.default.parallelism=1000") < words.index("-Dspark.x=1")
     assert words[words.index("-cp") + 1] == f"{installed}/server.jar:{installed}/spark/jars/*"
     assert words[-5:] == [
         *("--job-port=1234", "--artifact-port=0", "--expansion-port=0", "--artifacts-dir=/scratch"),
@@ -55,11 +54,15 @@ def test_yarn_is_told_by_hadoops_configuration(installed: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
-    ("partitions", "parts", "pieces"), [(0, 1, cores()), (0, 17, 17), (0, 10**6, 2000), (5, 17, 5)]
+    ("parts", "processors", "pieces"), [(4, 2, 2), (8, 2, 2), (9, 2, 9), (10**6, 2, 2000), (4, 0, 4), (0, 0, 1)]
 )
-def test_shuffles_are_cut_by_the_size_of_the_input(installed: Path, partitions: int, parts: int, pieces: int) -> None:
-    command = spark.Command(runner(installed, "spark", partitions=partitions), parts)
-    assert f"-Dspark.default.parallelism={pieces}" in line(command)
+def test_shuffles_are_cut_by_the_size_of_the_input(parts: int, processors: int, pieces: int) -> None:
+    assert spark.pieces(parts, processors) == pieces
+
+
+def test_the_user_may_say_how_finely(installed: Path) -> None:
+    command = spark.Command(runner(installed, "spark", partitions=5), 10**6)
+    assert "-Dspark.default.parallelism=5" in line(command)
 
 
 def test_flinks_job_server(installed: Path, tmp_path: Path) -> None:
