@@ -16,7 +16,7 @@ DRIVER = "org.apache.beam.runners.spark.SparkJobServerDriver"
 THIS_MACHINE = "local[*]"
 MOST_PIECES = 2000
 FEW_PARTS = 4
-"""Partitions of a run that a processor of this machine may have in one piece: a piece costs some 50 ms in every shuffle,
+"""Partitions of a run that a processor of this machine may have in one piece: each costs some 50 ms in every shuffle,
 which is most of the time where there is little to do."""
 
 
