@@ -66,10 +66,6 @@ def check(config: CorpusConfig, arguments: Sequence[str] = ()) -> None:
 
     Raises UserError for the first thing that is missing or out of the workers' reach.
     """
-    if importlib.util.find_spec("apitools") is None:
-        raise UserError(
-            "the runner dataflow needs Beam's part for Google Cloud: pip install 'webtext[corpus,gcp,remote]'."
-        )
     given = Service(config.runner, arguments).given()
     missing = [name for name in REQUIRED if not given.get(name)]
     if missing:
@@ -79,6 +75,11 @@ def check(config: CorpusConfig, arguments: Sequence[str] = ()) -> None:
         )
     if not str(given["temp_location"]).startswith("gs://"):
         raise UserError(f"temp_location = {given['temp_location']}: Dataflow wants a folder of gs:// there.")
+    if given.get("template_location"):
+        raise UserError(
+            "template_location: a template is one job, and a run is several, with work of this command in between; "
+            "send the run from a machine that stays, as docs/dataflow.md tells."
+        )
     for key in ("live", "fallbacks"):
         if getattr(config.fetch, key):
             raise UserError(
@@ -90,6 +91,15 @@ def check(config: CorpusConfig, arguments: Sequence[str] = ()) -> None:
             raise UserError(
                 f"{key}: Dataflow's workers cannot reach {path}, which is on this machine; give a gs:// path."
             )
+    if not is_installed():
+        raise UserError(
+            "the runner dataflow needs Beam's part for Google Cloud: pip install 'webtext[corpus,gcp,remote]'."
+        )
+
+
+def is_installed() -> bool:
+    """Whether Beam's part for Google Cloud is there, told by a library that nothing else brings."""
+    return importlib.util.find_spec("apitools") is not None
 
 
 def _read_by_workers(config: CorpusConfig) -> Iterator[tuple[str, str]]:
