@@ -7,6 +7,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -141,6 +142,14 @@ def test_rows_of_other_hosts_are_not_read(tmp_path: Path) -> None:
     assert find([str(path)], ["http://nobody.test/"]).of(id_of("http://nobody.test/")) == []
     with pytest.raises(OSError, match=r"(?i)page|thrift|deserialize"):
         find([str(path)], ["http://h20.test/20", "http://h01.test/1"])
+
+
+def test_an_index_on_a_remote_file_system(tmp_path: Path) -> None:
+    content = index_of(tmp_path, [row(PAGE), row(OTHER)]).read_bytes()
+    remote = "memory://cc-index/crawl=CC-MAIN-2015-11/subset=warc/part-0.parquet"
+    with fsspec.open(remote, "wb") as file:
+        file.write(content)
+    assert find([remote], [PAGE]).of(id_of(PAGE)) == [held(PAGE)]
 
 
 def test_what_is_no_index(tmp_path: Path) -> None:
