@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from pipeline import engines
 from pipeline.config import CorpusConfig
 from pipeline.fetch.archives import Refuse
 from pipeline.fetch.fallbacks.asking import Fallback
@@ -39,7 +40,7 @@ def rules(config: CorpusConfig) -> FetchRules:
 
 def crawling(config: CorpusConfig, stage: StageRun, partitions: int, judge: Judge) -> Crawling:
     """How the web itself is asked. stage: its folder, and all that the crawl's answers depend on."""
-    shards = 1 if config.runner.name == "direct" else LIVE_SHARDS
+    shards = 1 if engines.in_this_process(config.runner) else LIVE_SHARDS
     return Crawling(stage.folder, partitions, shards, stage.fingerprint, rules(config), judge)
 
 

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import logging
 import math
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -70,7 +71,7 @@ def build(config: CorpusConfig, beam_arguments: Sequence[str] = (), until: Stage
     Raises UserError for what the user can mend, BooksDoNotBalanceError where links were lost or counted twice.
     """
     _check_runner(config, beam_arguments)
-    with locks.only_one(config.output), _engine(config, beam_arguments) as engine:
+    with locks.only_one(config.output), _engine(config, beam_arguments, until) as engine:
         _perform_all(Run(config, beam_arguments, engine=engine), until)
     return storage.join(config.output, until)
 
@@ -81,7 +82,7 @@ def _check_runner(config: CorpusConfig, beam_arguments: Sequence[str]) -> None:
 
 
 @contextlib.contextmanager
-def _engine(config: CorpusConfig, beam_arguments: Sequence[str]) -> Iterator[engines.Engine]:
+def _engine(config: CorpusConfig, beam_arguments: Sequence[str], until: Stage) -> Iterator[engines.Engine]:
     """What the runner needs beside this process; it begins to start where the run is not finished."""
     if config.runner.name == dataflow.NAME:
         yield dataflow.Service(config.runner, beam_arguments)
@@ -91,7 +92,7 @@ def _engine(config: CorpusConfig, beam_arguments: Sequence[str]) -> Iterator[eng
         *storage.expand(config.harvest.urls, "harvest.urls"),
     ]
     parts = partitions_for(sum(map(storage.size, links)))
-    finished = storage.exists(storage.join(config.output, Stage.CORPUS, storage.SUCCESS))
+    finished = storage.exists(storage.join(config.output, until, storage.SUCCESS))
     with (
         _folder_for_engines(config.output) as folder,
         engines.ready(config.runner, parts, folder, at_once=not finished) as engine,
@@ -105,8 +106,9 @@ def _folder_for_engines(output: str) -> Iterator[Path]:
     if storage.is_local(output):
         yield Path(output, ENGINE_FOLDER)
         return
-    with tempfile.TemporaryDirectory(prefix="webtext-runner-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
+    folder = tempfile.mkdtemp(prefix="webtext-runner-")
+    yield Path(folder)
+    shutil.rmtree(folder, ignore_errors=True)  # where the run fails it stays: the log tells why
 
 
 def plan(config: CorpusConfig, beam_arguments: Sequence[str] = (), until: Stage = Stage.CORPUS) -> list[str]:
