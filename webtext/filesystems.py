@@ -7,6 +7,8 @@ show what has been written so far, so a file is uploaded under a temporary name 
 import contextlib
 import secrets
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from glob import has_magic
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ LIBRARIES = frozenset({"adlfs", "aiobotocore", "aiohttp", "azure", "botocore", "
 """Whose errors are failures of a remote file system, though not every one is an OSError."""
 
 LONGEST_REASON = 300
+REQUESTS = 16
+"""Files that are removed at a time."""
 
 
 def locate(path: str) -> tuple[Any, str]:
@@ -85,7 +89,7 @@ def reaching(path: str, wish: str) -> Iterator[tuple[Any, str]]:
 
 def put(filesystem: Any, location: str, content: bytes | Path) -> None:
     """Write a remote file that appears whole or not at all. content: its bytes, or the local file that holds them."""
-    if OBJECT_STORES.intersection(_protocols(filesystem)):
+    if is_object_store(filesystem):
         _send(filesystem, location, content)
         return
     folder, _, name = location.rpartition("/")
@@ -100,16 +104,30 @@ def put(filesystem: Any, location: str, content: bytes | Path) -> None:
         raise
 
 
+def remove(filesystem: Any, location: str) -> None:
+    """Remove a file or a folder that is there."""
+    if not is_object_store(filesystem):
+        filesystem.rm(location, recursive=True)
+        return
+    # Theirs would take a name such as [2017] for a pattern, and remove what is like it.
+    with ThreadPoolExecutor(REQUESTS) as threads:
+        for removal in [threads.submit(filesystem.rm_file, path) for path in filesystem.find(location)]:
+            removal.result()
+    if not has_magic(location) and filesystem.exists(location):  # an object that stands for a folder
+        filesystem.rm(location, recursive=True)
+
+
+def is_object_store(filesystem: Any) -> bool:
+    """Whether a file system is one where an upload appears whole or not at all."""
+    protocol = filesystem.protocol
+    return not OBJECT_STORES.isdisjoint([protocol] if isinstance(protocol, str) else protocol)
+
+
 def _send(filesystem: Any, location: str, content: bytes | Path) -> None:
     if isinstance(content, bytes):
         filesystem.pipe_file(location, content)
     else:
         filesystem.put_file(str(content), location)
-
-
-def _protocols(filesystem: Any) -> tuple[str, ...]:
-    protocol = filesystem.protocol
-    return (protocol,) if isinstance(protocol, str) else tuple(protocol)
 
 
 def _is_remote(error: Exception) -> bool:

@@ -240,7 +240,7 @@ def remove(path: str) -> None:
     """Remove a file or a folder with all that is in it; nothing happens when it is absent."""
     with reaching(path, "remove") as (filesystem, location):
         if filesystem.exists(location):
-            filesystem.rm(location, recursive=True)
+            filesystems.remove(filesystem, location)
 
 
 def remove_temporaries(folder: str) -> None:
@@ -248,4 +248,4 @@ def remove_temporaries(folder: str) -> None:
     with reaching(folder, "clear") as (filesystem, location):
         for path in filesystem.find(location):
             if posixpath.basename(path).startswith(TEMPORARY_PREFIX):
-                filesystem.rm(path)
+                filesystem.rm_file(path)
