@@ -2,9 +2,10 @@
 
     python -m benchmarks.runners [--data ../shared/data/world] [--runners direct spark-local flink] [--repeat 3]
 
-Prints one table: seconds of each stage in the fastest of the runs of each runner, which take turns; the shards of all
-must have the same bytes. What starts before any work is done (Python, Beam, the job server) counts for the first stage;
-how long the command waited for the job server alone has a row of its own.
+Prints one table: seconds of each stage. Each runner has its turn in every round; the round that took the least time is
+shown, so that what else the machine did weighs little and weighs on all. The shards of all must have the same bytes.
+What starts before any work is done (Python, Beam, the job server) counts for the first stage; how long the command
+waited for the job server alone has a row of its own.
 """
 
 import argparse
@@ -37,16 +38,16 @@ def main() -> None:
     parser.add_argument("--runners", nargs="+", default=["direct", "spark-local", "flink"])
     parser.add_argument("--repeat", type=int, default=3)
     arguments = parser.parse_args()
-    runs: dict[str, list[Figures]] = {name: [] for name in arguments.runners}
+    turns: list[dict[str, Figures]] = []
     digests = set()
     for _ in range(arguments.repeat):
+        turns.append({})
         for name in arguments.runners:
             with tempfile.TemporaryDirectory() as folder:
-                runs[name].append(measure(arguments.data, name, Path(folder) / "run"))
+                turns[-1][name] = measure(arguments.data, name, Path(folder) / "run")
                 digests.add(digest_of(Path(folder) / "run"))
-            print(f"{name}: {runs[name][-1][WHOLE]:.1f} s", file=sys.stderr, flush=True)
-    fastest = {name: min(figures, key=lambda each: each[WHOLE]) for name, figures in runs.items()}
-    print_table(fastest)
+            print(f"{name}: {turns[-1][name][WHOLE]:.1f} s", file=sys.stderr, flush=True)
+    print_table(min(turns, key=lambda turn: sum(figures[WHOLE] for figures in turn.values())))
     print(f"same bytes: {'yes' if len(digests) == 1 else 'NO'}")
 
 
