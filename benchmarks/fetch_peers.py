@@ -62,12 +62,19 @@ def scrapy(python: str, addresses: Sequence[str], concurrency: int) -> Cost:
 
 
 def scrapy_python() -> str:
-    """A Python that has Scrapy, in an environment of its own below the user's cache; made where there is none."""
+    """A Python that has Scrapy, in an environment of its own below the user's cache; made where there is none.
+
+    Empty, and told, where it cannot be made: most measurements need no network.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = cache / "webtext-benchmarks" / "scrapy"
     python = folder / "bin" / "python"
     if not python.exists() or subprocess.run([python, "-c", "import scrapy"], stderr=subprocess.DEVNULL).returncode:
         uv = str(Path(sys.executable).with_name("uv"))
-        subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)], check=True)
-        subprocess.run([uv, "pip", "install", "--quiet", "--python", str(python), SCRAPY], check=True)
+        try:
+            subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)], check=True)
+            subprocess.run([uv, "pip", "install", "--quiet", "--python", str(python), SCRAPY], check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"left out: Scrapy, which could not be installed ({error})", flush=True)
+            return ""
     return str(python)
