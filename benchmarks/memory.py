@@ -1,5 +1,6 @@
-"""How much memory a process takes together with all that it starts."""
+"""How much memory and processor time a process takes together with all that it starts."""
 
+import resource
 import subprocess
 import time
 
@@ -30,3 +31,9 @@ def resident(root: psutil.Process) -> int:
         except psutil.NoSuchProcess:
             continue
     return total
+
+
+def processor_seconds() -> float:
+    """What the processes that have ended below this one have used."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime

@@ -13,7 +13,6 @@ import datetime
 import hashlib
 import json
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.memory import peak_of
+from benchmarks.memory import peak_of, processor_seconds
 from benchmarks.world import default_world
 from pipeline.ledger import Stage
 
@@ -71,12 +70,6 @@ def measure(world: Path, runner: str, run: Path) -> Figures:
         if process.returncode:
             raise SystemExit("\n".join(lines))
     return {**stages_of(lines, began), WHOLE: ended - began, PROCESSOR: used, PEAK: peak / 1e9}
-
-
-def processor_seconds() -> float:
-    """What the processes that have ended below this one have used."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
 
 
 def stages_of(lines: Sequence[str], began: float) -> dict[str, float]:
