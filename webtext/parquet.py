@@ -61,8 +61,13 @@ def opened(path: str) -> Iterator[pq.ParquetFile]:
     Arrow's threads may let go of a file after the read has returned. One of Python's needs the interpreter for that,
     which aborts a process that is just ending: local files are opened by Arrow itself.
     """
-    with pa.OSFile(storage.locate(path)[1]) if storage.is_local(path) else storage.opened(path) as file:
-        yield pq.ParquetFile(file)
+    if storage.is_local(path):
+        with pa.OSFile(storage.locate(path)[1]) as file:
+            yield pq.ParquetFile(file)
+        return
+    # Arrow knows which bytes it will want: nothing else is read, and what lies close together in one request.
+    with storage.opened(path, cache_type="none") as far:
+        yield pq.ParquetFile(far, pre_buffer=True)
 
 
 def read(path: str, columns: Sequence[str] | None = None) -> pa.Table:

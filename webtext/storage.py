@@ -120,12 +120,13 @@ def size(path: str) -> int:
 
 
 @contextlib.contextmanager
-def opened(path: str) -> Iterator[io.BufferedReader]:
+def opened(path: str, **options: Any) -> Iterator[io.BufferedReader]:
     """Open a file for reading, from its beginning or anywhere.
 
+    options: fsspec's, of how a remote file is read ahead.
     Raises OSError where a local file cannot be read, UserError where a remote one cannot.
     """
-    with reaching(path, "read") as (filesystem, location), filesystem.open(location, "rb") as file:
+    with reaching(path, "read") as (filesystem, location), filesystem.open(location, "rb", **options) as file:
         yield cast("io.BufferedReader", file)
 
 

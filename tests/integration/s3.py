@@ -17,11 +17,12 @@ BUCKET = "bucket"
 class Server:
     """One server. Everything in it is gone when it is closed.
 
-    written: how many objects, so far. dying: it is in the middle of the upload that kills it.
+    written: how many objects, so far. sent: how many bytes, so far. dying: it is in the upload that kills it.
     """
 
     def __init__(self) -> None:
         self.written = 0
+        self.sent = 0
         self.dying = threading.Event()
         self._dies_at = math.inf
         self._hangs = False
@@ -88,7 +89,8 @@ class Server:
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             return []
         self.written += writes
-        answer: Iterable[bytes] = self._application(environ, start_response)
+        answer = list(self._application(environ, start_response))
+        self.sent += sum(map(len, answer))
         return answer
 
 

@@ -19,7 +19,7 @@ from fsspec.implementations.arrow import ArrowFSWrapper
 from s3fs import S3FileSystem
 
 from tests.integration.s3 import BUCKET, Server
-from webtext import filesystems, stages, storage
+from webtext import filesystems, parquet, stages, storage
 from webtext.errors import UserError
 
 LARGE = b"0123456789" * 100_000
@@ -128,6 +128,19 @@ def test_what_another_process_writes_is_seen(s3: str, server: Server) -> None:
     server.put(f"{s3.removeprefix(f's3://{BUCKET}/')}/shared/theirs", b"from a worker")
     assert storage.list_files(s3 + "/shared", "*") == [f"{s3}/shared/own", f"{s3}/shared/theirs"]
     assert storage.exists(f"{s3}/shared/theirs")
+
+
+def test_of_parquet_no_more_is_read_than_is_wanted(s3: str, server: Server) -> None:
+    rows = range(4096)
+    table = pa.table({"id": [f"{row:032x}" for row in rows], "text": [os.urandom(500).hex() for _ in rows]})
+    record = parquet.write(s3, "part", table, rows_per_group=512)
+    before = server.sent
+    assert parquet.read(f"{s3}/part", ["id"])["id"].equals(table["id"])
+    assert 0 < server.sent - before < record.bytes / 10
+    before = server.sent
+    with parquet.opened(f"{s3}/part") as file:
+        assert file.read_row_group(3).equals(table.slice(3 * 512, 512))
+    assert 0 < server.sent - before < record.bytes / 4
 
 
 def test_an_object_that_stands_for_a_folder_is_no_file(s3: str, server: Server) -> None:
