@@ -68,16 +68,11 @@ def no_archive(folder: Path, dumps: Path) -> dict[str, Any]:
     return {"overrides": [f'fetch.archives=["{folder}/*.warc.gz"]']}
 
 
-def wrong_key(folder: Path, dumps: Path) -> dict[str, Any]:
-    return {"overrides": ["harvest.min_carma=3"]}
-
-
 @pytest.mark.parametrize(
     ("mistake", "task", "words"),
     [
         (cut_off, "check_dump", r"dumps are missing or not sound: \S+RS_2011-06.xz: not whole"),
         (no_archive, "harvest", r"fetch\.archives: no file matches"),
-        (wrong_key, "harvest", "did you mean min_karma"),
     ],
 )
 def test_what_a_person_must_mend_fails_at_once_with_its_sentence(
