@@ -14,6 +14,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 AIRFLOW := .venv-airflow
 DATAFLOW := .venv-dataflow
+PYWB   := .venv-pywb
 UV     := UV_FIND_LINKS="$${PIP_FIND_LINKS:-}" $(BIN)/uv
 
 CONFIG     ?=
@@ -70,6 +71,11 @@ $(DATAFLOW)/.dataflow: $(BIN)/uv requirements/dataflow.txt requirements/developm
 	$(UV) venv --quiet --seed --allow-existing --python $(BIN)/python $(DATAFLOW)
 	$(UV) pip install --quiet --python $(DATAFLOW)/bin/python --no-deps -r requirements/dataflow.txt -e .
 	$(UV) pip install --quiet --python $(DATAFLOW)/bin/python --constraints requirements/development.txt pytest pytest-timeout
+	@touch $@
+
+$(PYWB)/.pywb: $(BIN)/uv requirements/pywb.txt
+	$(UV) venv --quiet --allow-existing --python $(BIN)/python $(PYWB)
+	$(UV) pip install --quiet --python $(PYWB)/bin/python --no-deps -r requirements/pywb.txt
 	@touch $@
 
 $(VENV)/.spark: $(BIN)/uv requirements/spark.txt
@@ -169,10 +175,15 @@ lock: $(BIN)/uv ## write requirements/ from pyproject.toml, without host names
 	@$(COMPILE) --extra model --constraints requirements/development.txt --output-file requirements/model.txt
 	@$(COMPILE) --extra corpus --extra gcp --extra remote --constraints requirements/development.txt --output-file requirements/dataflow.txt
 	@$(COMPILE_ALONE) requirements/airflow.in --output-file requirements/airflow.txt
+	@$(COMPILE_ALONE) requirements/pywb.in --output-file requirements/pywb.txt
 
 .PHONY: test-spark
 test-spark: $(VENV)/.development $(SPARK) $(FLINK) $(VENV)/.flink ## the corpus on Spark, a Spark cluster and Flink; needs Java and Maven
 	WEBTEXT_ENGINES=yes $(BIN)/python -m pytest tests/spark $(ARGS)
+
+.PHONY: test-pywb
+test-pywb: $(VENV)/.development $(PYWB)/.pywb ## what was fetched live, indexed and shown by pywb
+	WEBTEXT_PYWB=$(CURDIR)/$(PYWB)/bin $(BIN)/python -m pytest tests/pywb $(ARGS)
 
 .PHONY: test-dataflow
 test-dataflow: $(DATAFLOW)/.dataflow ## the graphs as Dataflow is given them; nothing is sent
@@ -196,4 +207,4 @@ bench: $(VENV)/.development ## speed and memory as ratios against peers, in one 
 
 .PHONY: clean
 clean: ## remove what make made, but no run
-	rm -rf $(VENV) $(AIRFLOW) $(DATAFLOW) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(AIRFLOW) $(DATAFLOW) $(PYWB) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
