@@ -20,6 +20,7 @@ CLOCKS = 0.002
 def quiet(hit: Hit) -> Answer:
     return NO_ROBOTS if hit.path == "/robots.txt" else page()
 
+
 def test_no_host_sees_two_connections_or_a_shorter_gap_and_no_time_is_lost(tmp_path: Path) -> None:
     with serving(quiet) as web:
         addresses = [web.url(f"/{number // HOSTS}", f"127.1.0.{number % HOSTS + 1}") for number in range(HOSTS * EACH)]
