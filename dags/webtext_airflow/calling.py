@@ -11,6 +11,7 @@ Links that failed or were deferred are data: the command ends with 0.
 
 import logging
 import os
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,10 @@ def run(
 
     Raises AirflowFailException for what a person must mend, AirflowException for what may go better the next time.
     """
+    if shutil.which(command[0]) is None:
+        raise AirflowFailException(
+            f"there is no {command[0]} that can be run; call make setup there, or set WEBTEXT_COMMAND for the workers."
+        )
     child = Child(
         [*command, "--log-format", "json"],
         settings.found_in().directory,

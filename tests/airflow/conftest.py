@@ -21,7 +21,8 @@ WEBTEXT = CHECKOUT / ".venv" / "bin" / "webtext"
 collect_ignore_glob = [] if importlib.util.find_spec("airflow") else ["test_*.py"]
 if not collect_ignore_glob:
     # Airflow reads its settings when it is first imported.
-    os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="webtext-airflow-")
+    HOME = tempfile.TemporaryDirectory(prefix="webtext-airflow-")
+    os.environ["AIRFLOW_HOME"] = HOME.name
     os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
     sys.path.insert(0, str(CHECKOUT / "dags"))
 

@@ -41,6 +41,11 @@ def test_what_a_person_must_mend_is_not_tried_again(program: Program) -> None:
     assert str(raised.value) == sentence
 
 
+def test_without_the_command_there_is_nothing_to_try_again(tmp_path: Path) -> None:
+    with pytest.raises(AirflowFailException, match="set WEBTEXT_COMMAND"):
+        calling.run([str(tmp_path / "webtext"), "corpus"], quiet)
+
+
 @pytest.mark.parametrize(
     ("script", "words"),
     [
