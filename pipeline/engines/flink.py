@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.config import Runner
-from pipeline.engines import environment, java
+from pipeline.engines import environment, java, reaching
 from pipeline.engines.engine import Options
 from pipeline.sandbox import cores
 
@@ -26,6 +26,13 @@ class Command:
         self._parallelism = runner.partitions or min(cores(), parts)
         self._java = java.java(self.name)
         self._jar = java.job_server(runner, self.name)
+
+    def check(self) -> None:
+        """Look for the cluster.
+
+        Raises UserError where it is not.
+        """
+        reaching.require(self.name, _master(self._runner), "runner.options.flink_master")
 
     def line(self, port: int, scratch: Path) -> Iterator[str]:
         """The command line. port: where it is to listen; scratch: a folder for what does not fit into memory."""

@@ -50,6 +50,10 @@ class Command(Protocol):
         """The engine's."""
         ...
 
+    def check(self) -> None:
+        """Raise UserError for what it could never work with."""
+        ...
+
     def line(self, port: int, scratch: Path) -> Iterator[str]:
         """The command line."""
         ...
@@ -77,6 +81,7 @@ class JobServer:
         """Begin to start it, unless that has been done; does not wait."""
         if self._process is not None:
             return
+        self._command.check()
         self._clear()
         self._scratch.mkdir(parents=True)
         if self._log.exists():

@@ -27,6 +27,9 @@ class Program:
     def __init__(self, then: str) -> None:
         self._program = LISTEN + then
 
+    def check(self) -> None:
+        pass
+
     def line(self, port: int, scratch: Path) -> Iterator[str]:
         yield from (sys.executable, "-S", "-c", self._program, str(port), str(scratch))
 
