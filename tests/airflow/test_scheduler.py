@@ -67,7 +67,7 @@ def wait_for(what: Callable[[], Any], seconds: float = 180, pause: float = 0.5) 
 @contextlib.contextmanager
 def held(command: str) -> Iterator[Callable[[], bool]]:
     """Let a command stand still in the middle of its work; gives what says whether SIGTERM waits for it."""
-    commands = {each: " ".join(each.cmdline()) for each in psutil.process_iter()}
+    commands = {each: " ".join(each.info["cmdline"] or ()) for each in psutil.process_iter(["cmdline"])}
     (process,) = [each for each, line in commands.items() if command in line and "guard.py" not in line]
     process.suspend()
     status = Path(f"/proc/{process.pid}/status")
@@ -124,7 +124,8 @@ def steps(model: Path) -> list[int]:
 
 def listening() -> set[str]:
     """Addresses at which Airflow's processes listen."""
-    found = [each for process in psutil.Process().children(recursive=True) for each in process.net_connections("tcp")]
+    processes = psutil.Process().children(recursive=True)
+    found = [each for process in processes if process.is_running() for each in process.net_connections("tcp")]
     return {each.laddr.ip for each in found if each.status == psutil.CONN_LISTEN}
 
 
