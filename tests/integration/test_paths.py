@@ -30,7 +30,7 @@ CORPUS = (
     "corpus",
     *("--set", f"output=s3://{BUCKET}/{RUN}", "--set", "harvest.blocked_subreddits=[RumourMill]"),
     *("--set", f'harvest.dumps=["{FOLDER}/submissions/RS_*"]', "--set", f'harvest.urls=["{FOLDER}/urls/*.txt"]'),
-    *("--set", f'fetch.archives=["{FOLDER}/archives/*"]'),
+    *("--set", f'fetch.archives=["{FOLDER}/archives/*"]', "--set", "extract.workers=1"),
 )
 OBJECTS_BEFORE_DOCUMENTS = 29
 """Objects that a run on the sample writes until the first partition's documents are there."""
