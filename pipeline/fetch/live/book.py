@@ -60,7 +60,7 @@ class Book:
             elif "page" in event:
                 row = self.links.row(event["page"])
                 if row is not None and (same or event["outcome"] == FETCHED):
-                    self.end(row, event, line)
+                    self.end(row, event, line, earlier=not same)
             elif "robots" in event:
                 words[event["robots"]] = event
             elif "reserved" in event:
@@ -84,9 +84,12 @@ class Book:
             {place: event for place, event in reserved.items() if is_young(event)},
         )
 
-    def end(self, row: int, event: Event, line: int) -> None:
-        """The journal says how a link ends, in the line that begins at this byte."""
-        self.links.end(row, line)
+    def end(self, row: int, event: Event, line: int, *, earlier: bool = False) -> None:
+        """The journal says how a link ends, in the line that begins at this byte.
+
+        earlier: it did under another config; such a link takes no place in its host's budget.
+        """
+        self.links.end(row, line, earlier=earlier)
         if event["final_url"] != event["url"]:
             self._visited[event["final_url"]] = line
 
@@ -108,6 +111,10 @@ class Book:
 
         hosts: how the links end of hosts that were closed, where no line says otherwise.
         """
+        for row in self.links.ended_earlier():
+            line = self.links.line(row)
+            assert line is not None
+            yield self.links.id(row), self._journal.read(line)
         over_budget = fields_of(deferred(Reason.HOST_BUDGET, f"more than {self._host_budget}"))
         for host, rows in self.links.by_host():
             for number, row in enumerate(rows):

@@ -41,6 +41,7 @@ class Links:
         self._ids, self._addresses, self._starts = _Texts(table["id"]), _Texts(trails.values), trails.offsets.to_numpy()
         self._prefixes = tables.id_bytes(table["id"]).view(">u8")[:, 0].astype(np.uint64)
         self._lines = np.full(len(table), _NOWHERE, np.int64)
+        self._earlier = np.zeros(len(table), np.bool_)
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -72,21 +73,26 @@ class Links:
         """Whether it stands somewhere how a link ended."""
         return bool(self._lines[row] != _NOWHERE)
 
-    def end(self, row: int, line: int) -> None:
-        """It stands in the line that begins at this byte."""
+    def end(self, row: int, line: int, *, earlier: bool = False) -> None:
+        """It stands in the line that begins at this byte. earlier: since a run before this one."""
         self._lines[row] = line
+        self._earlier[row] = earlier
 
     def line(self, row: int) -> int | None:
         """Where it stands how a link ended."""
         return int(self._lines[row]) if self.ended(row) else None
 
     def by_host(self) -> Iterator[tuple[str, list[int]]]:
-        """The rows of each host that is to be asked, in order."""
+        """The rows of each host that this run is for, in order."""
         hosts: dict[str, list[int]] = {}
-        for row in range(len(self)):
+        for row in np.flatnonzero(~self._earlier).tolist():
             last = self._addresses[self._starts[row + 1] - 1]
             hosts.setdefault(urls.host(last), []).append(row)
         yield from hosts.items()
+
+    def ended_earlier(self) -> Iterator[int]:
+        """The rows of links that a run before this one brought to their end."""
+        yield from np.flatnonzero(self._earlier).tolist()
 
 
 def links_table(rows: Iterable[tuple[str, Iterable[str]]]) -> pa.Table:

@@ -1,4 +1,5 @@
 import asyncio
+import dataclasses
 import gzip
 import random
 import ssl
@@ -9,6 +10,7 @@ import pytest
 
 from pipeline import urls
 from pipeline.fetch.live.journal import place_of
+from pipeline.fetch.live.politeness import Manners
 from pipeline.fetch.live.surroundings import Surroundings
 from pipeline.ledger import Ending, Reason, dropped
 from pipeline.records import read_record
@@ -143,6 +145,24 @@ def test_a_host_has_a_budget(web: Web, tmp_path: Path) -> None:
     again = crawl(tmp_path, addresses, rules)
     assert again.events.keys() == crawled.events.keys()
     assert web.requests().total() == 10
+
+
+def test_what_earlier_rounds_fetched_takes_no_place_in_a_budget(web: Web, tmp_path: Path) -> None:
+    web.behaviour = lambda hit: page(b"", "404 Not Found") if hit.path in {"/3", "/robots.txt"} else page()
+    addresses = [web.url(f"/{number}") for number in range(30)]
+    rules = dataclasses.replace(AT_ONCE, manners=Manners(0.0, host_budget=12))
+
+    def fetched(key: str) -> int:
+        crawled = crawl(tmp_path, addresses, rules, key=key)
+        ends = [crawled.end(address) for address in addresses]
+        assert len(ends) - ends.count(FETCHED) - ends.count(("deferred", "host_budget")) in {0, 1}
+        return ends.count(FETCHED)
+
+    assert fetched("monday") in {11, 12}
+    assert fetched("tuesday") in {22, 23, 24}
+    assert fetched("tuesday") in {22, 23, 24}
+    assert fetched("wednesday") == 29
+    assert {path: count for (_, path), count in web.requests().items() if count > 1}.keys() <= {"/3"}
 
 
 def robots_txt(text: str) -> bytes:
