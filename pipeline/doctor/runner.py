@@ -1,6 +1,5 @@
 """The runner: what it needs that webtext does not bring along."""
 
-import importlib.util
 import os
 import re
 import shutil
@@ -14,12 +13,11 @@ from pipeline import engines
 from pipeline.config import Runner
 from pipeline.doctor.findings import Finding, ok, problem, warning
 from pipeline.doctor.machine import GIB, Memory
-from pipeline.engines import environment, java
+from pipeline.engines import dataflow, environment, java
 from webtext.errors import UserError
 
 LEAST_JAVA = 11
 """Job servers are started with options that Java 8 does not know."""
-DATAFLOW_OPTIONS = ("project", "region", "temp_location")
 _VERSION = re.compile(r'version "(?:1\.)?(\d+)')
 _UNITS = {"k": 2**10, "m": 2**20, "g": 2**30}
 
@@ -48,7 +46,7 @@ def look(runner: Runner) -> Software:
         java=java_version(shutil.which("java") or ""),
         docker=shutil.which("docker") is not None,
         worker=Path(sys.executable).with_name("webtext-worker").is_file(),
-        google=_is_there("google.cloud.storage"),
+        google=dataflow.is_installed(),
         credentials=has_google_credentials(os.environ),
     )
 
@@ -58,13 +56,6 @@ def _complaints(find: Callable[[], object]) -> Iterator[str]:
         find()
     except UserError as error:
         yield str(error)
-
-
-def _is_there(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 def has_google_credentials(variables: Mapping[str, str]) -> bool:
@@ -125,10 +116,10 @@ def heap_bytes(text: str) -> int:
 
 
 def _of_dataflow(runner: Runner, found: Software) -> Iterator[Finding]:
-    missing = [option for option in DATAFLOW_OPTIONS if not runner.options.get(option)]
+    missing = [option for option in dataflow.REQUIRED if not runner.options.get(option)]
     if missing:
         yield problem("runner", f"dataflow needs runner.options.{' and runner.options.'.join(missing)}: set them.")
     if not found.google:
-        yield problem("runner", "dataflow needs Beam's Google part: pip install 'apache-beam[gcp]'.")
+        yield problem("runner", "dataflow needs Beam's Google part: pip install 'webtext[corpus,gcp,remote]'.")
     if not found.credentials:
         yield problem("runner", "dataflow needs credentials of Google: gcloud auth application-default login.")

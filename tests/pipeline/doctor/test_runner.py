@@ -11,7 +11,7 @@ from pipeline.doctor.machine import GIB, Memory
 from pipeline.doctor.runner import Software
 
 ALL = Software((), 17, docker=True, worker=True, google=True, credentials=True)
-GOOGLE = {"project": "p", "region": "r", "temp_location": "gs://b/tmp"}
+GOOGLE = {"project": "p", "region": "r", "temp_location": "gs://b/tmp", "sdk_container_image": "i"}
 CLUSTER = {"spark_master_url": "spark://cluster:7077"}
 
 
@@ -33,8 +33,13 @@ def test_nothing_is_missing(name: Any, options: dict[str, Any]) -> None:
         ("flink", {}, ALL._replace(java=8), "this is 8"),
         ("spark", {"environment_type": "DOCKER"}, ALL._replace(docker=False), "docker"),
         ("spark", CLUSTER, ALL._replace(worker=False), "webtext-worker"),
-        ("dataflow", {"project": "p"}, ALL, "region and runner.options.temp_location"),
-        ("dataflow", GOOGLE, ALL._replace(google=False), "apache-beam[gcp]"),
+        (
+            "dataflow",
+            {"project": "p"},
+            ALL,
+            "region and runner.options.temp_location and runner.options.sdk_container_image",
+        ),
+        ("dataflow", GOOGLE, ALL._replace(google=False), "webtext[corpus,gcp,remote]"),
         ("dataflow", GOOGLE, ALL._replace(credentials=False), "credentials"),
     ],
 )
