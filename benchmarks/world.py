@@ -1,10 +1,13 @@
 """The whole command on a small real web, against what is known of its pages: what is kept, how clean, how fast.
 
-    python -m benchmarks.world [--data ../shared/data/world] [--workers 2]
+    python -m benchmarks.world [--data ../shared/data/world] [--workers 2] [--command webtext]
 
 Prints one table. The speed is a ratio: pages per second of the whole command over those of a bare pool of as many
 processes that runs only the extraction on the same pages (`benchmarks.bare`), in the same run; once as a program is
 timed, from its start to its end like the command, and once without its start, records in memory and parsers loaded.
+
+The command of the environment for development is half a second slower to start than that of `make corpus`: Beam imports
+pandas and boto3 where tests have brought them. `--command` names one in an environment of requirements/corpus.txt.
 """
 
 import argparse
@@ -37,6 +40,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=default_world(), help="the folder world of the real material")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument(
+        "--command", type=Path, default=Path(sys.executable).with_name("webtext"), help="which webtext (%(default)s)"
+    )
     parser.add_argument("--run", type=Path, help="keep the run here, or look at one that is there already")
     parser.add_argument(
         "--copies", type=int, default=0, help="measure the speed on so many copies of each page instead"
@@ -46,9 +52,9 @@ def main() -> None:
         run = arguments.run or Path(temporary) / "run"
         if arguments.copies:
             links = enlarge(arguments.data, Path(temporary), arguments.copies)
-            figures = speed(links, run, arguments.workers)
+            figures = speed(arguments.command, links, run, arguments.workers)
         else:
-            figures = measure(arguments.data, run, arguments.workers)
+            figures = measure(arguments.command, arguments.data, run, arguments.workers)
     for name, value in figures.items():
         print(f"{name:<64} {value}")
 
@@ -59,16 +65,16 @@ def default_world() -> Path:
     return Path(os.environ.get("WEBTEXT_DATA") or beside) / "world"
 
 
-def measure(world: Path, run: Path, workers: int) -> dict[str, str]:
+def measure(command: Path, world: Path, run: Path, workers: int) -> dict[str, str]:
     """Run the command and the bare pool, and compare the release with the truth."""
     links = {"harvest.dumps": f"{world}/submissions/RS_*.zst", "fetch.archives": f"{world}/pages-*.warc.gz"}
     done = (run / "corpus" / "_SUCCESS").exists()
-    return ({} if done else speed(links, run, workers)) | quality(world, run)
+    return ({} if done else speed(command, links, run, workers)) | quality(world, run)
 
 
-def speed(links: Mapping[str, str], run: Path, workers: int) -> dict[str, str]:
+def speed(command: Path, links: Mapping[str, str], run: Path, workers: int) -> dict[str, str]:
     """The whole command against the bare pool."""
-    seconds, peak = build(links, run, workers)
+    seconds, peak = build(command, links, run, workers)
     pages = fetched_pages(run)
     columns = ("warc_file", "warc_offset", "warc_length", "final_url")
     rows = "".join(json.dumps({name: page[name] for name in columns}) + "\n" for page in pages)
@@ -124,16 +130,16 @@ def gzip_members(content: bytes) -> Iterator[bytes]:
         content = rest
 
 
-def build(links: Mapping[str, str], run: Path, workers: int) -> tuple[float, int]:
+def build(command: Path, links: Mapping[str, str], run: Path, workers: int) -> tuple[float, int]:
     """Seconds and peak bytes of `webtext corpus`, started as a user starts it."""
-    command = [
-        str(Path(sys.executable).with_name("webtext")),
+    arguments = [
+        str(command),
         *("corpus", "--config", "configs/corpus/webtext.yaml", "--set", f"output={run}"),
         *(argument for key, pattern in links.items() for argument in ("--set", f'{key}=["{pattern}"]')),
         *("--set", "fetch.live=false", "--set", f"extract.workers={workers}"),
     ]
     began = time.perf_counter()
-    process = subprocess.Popen(command, cwd=Path(__file__).resolve().parent.parent)
+    process = subprocess.Popen(arguments, cwd=Path(__file__).resolve().parent.parent)
     peak = peak_of(process)
     if process.returncode:
         raise SystemExit(f"the command ended with {process.returncode}")
