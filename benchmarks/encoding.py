@@ -27,12 +27,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks import generate
+from benchmarks.material import shared_data
 from model import corpus
 from model.tokenizer import files, load, peer, training
 from model.tokens import parts, working
 from model.tokens.parts import Encoder
 
-CHECKOUT = Path(__file__).resolve().parent.parent
 BYTES = 160_000_000
 ROWS_PER_GROUP = 512
 ROUNDS = 2
@@ -57,7 +57,7 @@ def real_texts(data: Path) -> list[str]:
 
 def prepare(run: Path) -> str:
     """Write a corpus and a tokenizer into a run; returns what they are."""
-    data = Path(os.environ.get("WEBTEXT_DATA") or CHECKOUT.parent / "shared" / "data") / "text"
+    data = shared_data() / "text"
     if data.is_dir():
         texts, vocabulary = real_texts(data), files.read(data / "gpt2_vocab")
         what = "Brown, State of the Union, beginnings of WebText; GPT-2's vocabulary"

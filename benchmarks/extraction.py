@@ -12,7 +12,6 @@ import argparse
 import gzip
 import hashlib
 import json
-import os
 import re
 import time
 from collections import Counter, defaultdict
@@ -24,6 +23,7 @@ import trafilatura
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 from resiliparse.extract.html2text import extract_plain_text
 
+from benchmarks.material import shared_data
 from pipeline.extract.blocks import parse, read_blocks
 from pipeline.extract.decode import decode
 from pipeline.extract.text import main_text
@@ -72,10 +72,7 @@ def gold_text(row: dict[str, Any]) -> str:
 
 
 def world_folder(data: Path | None) -> Path:
-    if data is not None:
-        return data
-    checkout = Path(__file__).resolve().parent.parent
-    return Path(os.environ.get("WEBTEXT_DATA") or checkout.parent / "shared" / "data") / "world"
+    return data or shared_data() / "world"
 
 
 def truth_rows(data: Path | None = None) -> Iterator[dict[str, Any]]:

@@ -20,8 +20,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from benchmarks.material import shared_data
 from benchmarks.memory import peak_of, processor_seconds
-from benchmarks.world import default_world
 from pipeline.ledger import Stage
 
 WAITED = re.compile(r"runner +the job server of \w+ was waited for ([\d.]+) s")
@@ -33,7 +33,9 @@ Figures = Mapping[str, float]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=default_world(), help="the folder world of the real material")
+    parser.add_argument(
+        "--data", type=Path, default=shared_data() / "world", help="the folder world of the real material"
+    )
     parser.add_argument("--runners", nargs="+", default=["direct", "spark-local", "flink"])
     parser.add_argument("--repeat", type=int, default=3)
     arguments = parser.parse_args()

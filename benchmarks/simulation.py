@@ -11,13 +11,13 @@ against a crawl on loopback.
 import argparse
 import dataclasses
 import itertools
-import os
 import time
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.material import shared_data
 from pipeline.fetch.live.crawl import MAX_PER_ADDRESS
 from pipeline.fetch.live.politeness import LATENCY_FACTOR, LONGEST_DELAY
 from pipeline.fetch.live.transfer import CONNECT_SECONDS
@@ -214,8 +214,7 @@ def check(counts: Counts, links: int, delay: float, concurrency: int) -> None:
 
 
 def main() -> None:
-    beside = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
-    default = Path(os.environ.get("WEBTEXT_DATA") or beside) / "webtext" / "domains.txt"
+    default = shared_data() / "webtext" / "domains.txt"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--domains", type=Path, default=default, help="OpenAI's list (default: below WEBTEXT_DATA)")
     parser.add_argument("--links", type=float, nargs="+", default=[23e6, 45e6])

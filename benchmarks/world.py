@@ -13,7 +13,6 @@ pandas and boto3 where tests have brought them. `--command` names one in an envi
 import argparse
 import gzip
 import json
-import os
 import re
 import subprocess
 import sys
@@ -29,6 +28,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from benchmarks.extraction import token_f1
+from benchmarks.material import shared_data
 from benchmarks.memory import peak_of
 from pipeline import urls
 
@@ -38,7 +38,9 @@ DUPLICATES = ("exact_duplicate", "near_duplicate")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=default_world(), help="the folder world of the real material")
+    parser.add_argument(
+        "--data", type=Path, default=shared_data() / "world", help="the folder world of the real material"
+    )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument(
         "--command", type=Path, default=Path(sys.executable).with_name("webtext"), help="which webtext (%(default)s)"
@@ -57,12 +59,6 @@ def main() -> None:
             figures = measure(arguments.command, arguments.data, run, arguments.workers)
     for name, value in figures.items():
         print(f"{name:<64} {value}")
-
-
-def default_world() -> Path:
-    """Where the tests look for it too: below `WEBTEXT_DATA`, or below shared/data beside the checkout."""
-    beside = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
-    return Path(os.environ.get("WEBTEXT_DATA") or beside) / "world"
 
 
 def measure(command: Path, world: Path, run: Path, workers: int) -> dict[str, str]:
