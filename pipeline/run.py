@@ -17,7 +17,6 @@ import apache_beam as beam
 from pipeline import children, engines, results, runners, summaries, watching
 from pipeline.config import CorpusConfig
 from pipeline.dedup import references
-from pipeline.dedup.references import PrepareReferences
 from pipeline.dedup.sources import release_parts
 from pipeline.dedup.stage import FindDuplicates
 from pipeline.engines import dataflow
@@ -321,7 +320,7 @@ class Run:
         partitions = partitions_of(links)
 
         def search() -> Results:
-            prepared = PrepareReferences(reference_files, self.config.output, section.permutations)
+            prepared = references.PrepareReferences(reference_files, self.config.output, section.permutations)
             texts = (
                 self._gather(stage, prepared, references.summed_up, "references").counters if reference_files else {}
             )
