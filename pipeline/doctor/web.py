@@ -13,7 +13,7 @@ import aiohttp
 
 from pipeline.doctor.findings import Finding, ok, problem, warning
 from pipeline.doctor.inputs import first_line
-from pipeline.fetch.live.crawl import user_agent
+from pipeline.fetch.live.clients import user_agent
 from pipeline.fetch.live.politeness import http_date
 
 SECONDS = 15.0

@@ -3,7 +3,6 @@
 import asyncio
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -19,13 +18,11 @@ from pipeline.fetch.fallbacks.notes import Notes
 from pipeline.fetch.fallbacks.search import Search
 from pipeline.fetch.fallbacks.taken import is_final
 from pipeline.fetch.fallbacks.wayback import Wayback
-from pipeline.fetch.live.addresses import networks
+from pipeline.fetch.live import clients
 from pipeline.fetch.live.book import ending_of
-from pipeline.fetch.live.crawl import user_agent
 from pipeline.fetch.live.files import shard_name
 from pipeline.fetch.live.journal import Journal
 from pipeline.fetch.live.links import Links, links_table
-from pipeline.fetch.live.resolving import GuardedResolver
 from pipeline.fetch.live.rules import FetchRules
 from pipeline.fetch.live.surroundings import Surroundings
 from pipeline.fetch.live.transfer import Client
@@ -119,16 +116,10 @@ async def _search(
     around: Surroundings,
 ) -> tuple[Mapping[int, Ending], Mapping[str, int]]:
     """Returns, by row, why links could not be asked for, and what was counted."""
-    resolving = ThreadPoolExecutor(RESOLVER_THREADS, "resolver")
-    try:
-        allowed = networks(rules.allow_networks)
-        resolver = GuardedResolver(resolving, allowed, around.look_up)
-        client = Client(user_agent(rules.contact), resolver, allowed, around.tls())
+    with clients.opened(rules, around, RESOLVER_THREADS) as client:
         search = Search(_archive(fallback, client, rules), notes, created, journal, rules, around)
         await search.run(fallback.key)
         return search.unasked, search.counters
-    finally:
-        resolving.shutdown(wait=False, cancel_futures=True)
 
 
 def _archive(fallback: Fallback, client: Client, rules: FetchRules) -> Archive:

@@ -8,8 +8,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import webtext
 from pipeline.fetch.fallbacks.archive import Archive, Ask
@@ -22,6 +21,7 @@ from pipeline.fetch.live.journal import Event, Journal
 from pipeline.fetch.live.rules import FetchRules
 from pipeline.fetch.live.scribe import Scribe, fields_of
 from pipeline.fetch.live.surroundings import Surroundings
+from pipeline.fetch.live.working import StoppedError, together, watched
 from pipeline.ledger import FETCHED, Ending, Outcome, Reason, failed
 from webtext.pace import in_words
 
@@ -31,10 +31,6 @@ TELL_SECONDS = 30.0
 NO_CAPTURE = "no capture"
 
 log = logging.getLogger("webtext")
-
-
-class StoppedError(Exception):
-    """Nobody waits for the search any more."""
 
 
 class Search:
@@ -77,16 +73,9 @@ class Search:
         self._notes.recover(key)
         software = [("software", f"webtext/{webtext.__version__}"), ("format", "WARC File Format 1.1")]
         self._journal.begin(key, software, int(time.time()))
-        watch, bringing = asyncio.ensure_future(self._watch()), asyncio.ensure_future(self._bring_all())
         try:
-            await asyncio.wait([bringing, watch], return_when=asyncio.FIRST_COMPLETED)
-            for each in (bringing, watch):
-                if each.done():
-                    each.result()
+            await watched(self._bring_all(), self._watch())
         finally:
-            for task in (watch, bringing):
-                task.cancel()
-            await asyncio.gather(watch, bringing, return_exceptions=True)
             for desk in self._archive.desks:
                 await desk.close()
             await self._scribe.close()
@@ -108,7 +97,7 @@ class Search:
             await self._archive.look_ahead([self._notes.trail(row)[-1] for row in left])
             led_on: list[int] = []
             rows = iter(left)
-            await _together([self._work(rows, led_on) for _ in range(self._archive.at_once)])
+            await together([self._work(rows, led_on) for _ in range(self._archive.at_once)])
             left = sorted(led_on)
 
     async def _work(self, rows: Iterator[int], led_on: list[int]) -> None:
@@ -217,14 +206,3 @@ class Search:
         event = {"page": self._notes.links.id(row), "url": self._notes.links.trail(row)[0], **fields}
         written = await self._scribe.keep(event, records)
         self._notes.end(row, written.line)
-
-
-async def _together(work: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """Until all of it is done; when some of it fails, the rest is not waited for."""
-    tasks = [asyncio.ensure_future(each) for each in work]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -9,14 +9,12 @@ import dataclasses
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Iterator
 
 import webtext
 from pipeline import urls
-from pipeline.fetch.live import judging, politeness, robots
-from pipeline.fetch.live.addresses import ForbiddenAddressError, networks
+from pipeline.fetch.live import clients, judging, politeness, robots
+from pipeline.fetch.live.addresses import ForbiddenAddressError
 from pipeline.fetch.live.book import Book, Found, same_event
 from pipeline.fetch.live.hosts import Hosts
 from pipeline.fetch.live.journal import Event, Journal
@@ -25,7 +23,7 @@ from pipeline.fetch.live.links import Links
 from pipeline.fetch.live.recovering import Recovering
 from pipeline.fetch.live.redirects import origin_of, refusal_of
 from pipeline.fetch.live.reserving import Reserving
-from pipeline.fetch.live.resolving import GuardedResolver, is_final
+from pipeline.fetch.live.resolving import is_final
 from pipeline.fetch.live.robots import ALLOW_ALL, Robots
 from pipeline.fetch.live.rules import FetchRules
 from pipeline.fetch.live.scribe import Scribe, Written
@@ -33,8 +31,9 @@ from pipeline.fetch.live.statistics import Statistics, finishes
 from pipeline.fetch.live.surroundings import DEFAULT, Surroundings
 from pipeline.fetch.live.tail import Tail, tail_of
 from pipeline.fetch.live.taking import Taking, spread_of
-from pipeline.fetch.live.transfer import CONNECT_SECONDS, Client, Stop
+from pipeline.fetch.live.transfer import CONNECT_SECONDS, Stop
 from pipeline.fetch.live.watch import Watch
+from pipeline.fetch.live.working import together, watched
 from pipeline.ledger import Ending, Reason, dropped, failed
 from pipeline.records import RecordReader
 
@@ -81,15 +80,15 @@ class Crawl:
         key: tells the config, see `Book.recover`. Raises StoppedError when it is asked to stop, UserError when the disk
         is full.
         """
+        with clients.opened(self._rules, self._around, RESOLVER_THREADS) as self._client:
+            await self._run(key)
+
+    async def _run(self, key: str) -> None:
         found = self.book.recover(key)
         self.statistics.known = self.book.links.ended_count
         self._journal.begin(key, self._facts(), int(time.time()))
         self._loop = asyncio.get_running_loop()
         scribe = Scribe(self._journal, self._rules.max_bytes)
-        resolving = ThreadPoolExecutor(RESOLVER_THREADS, "resolver")
-        allowed = networks(self._rules.allow_networks)
-        resolver = GuardedResolver(resolving, allowed, self._around.look_up)
-        self._client = Client(user_agent(self._rules.contact), resolver, allowed, self._around.tls())
         self._hosts = Hosts(self._client, self._rules.manners)
         self._taking = Taking(self.book, scribe, self._hosts, self.statistics, self._rules, self._around)
         self._reserving = Reserving(scribe, self._taking, self._rules)
@@ -97,25 +96,15 @@ class Crawl:
         self._workers = min(self._rules.concurrency, self._most_open, len(self.book.links))
         self._open_lanes(found)
         began = self._loop.time()
-        workers = [asyncio.ensure_future(self._work()) for _ in range(self._workers)]
         stopping, in_flight = self._around.stopping, self._in_flight.total
-        looking = Watch(self._hosts, self.statistics, stopping, in_flight, self._workers)
-        watch = asyncio.ensure_future(looking.run())
+        watch = Watch(self._hosts, self.statistics, stopping, in_flight, self._workers)
         try:
-            finished = asyncio.ensure_future(_all_of(workers))
-            await asyncio.wait([finished, watch], return_when=asyncio.FIRST_COMPLETED)
-            for each in (finished, watch):
-                if each.done():
-                    each.result()
+            await watched(together([self._work() for _ in range(self._workers)]), watch.run())
             ended = finishes(self._hosts.lanes.values(), began, self._loop.time())
             self.tail = tail_of(ended, self._loop.time() - began, self._workers)
         finally:
-            for task in (watch, *workers):
-                task.cancel()
-            await asyncio.gather(watch, *workers, return_exceptions=True)
             await self._hosts.close()
             await scribe.close()
-            resolving.shutdown(wait=False, cancel_futures=True)
 
     def _facts(self) -> list[tuple[str, str]]:
         """What a WARC file says of itself."""
@@ -123,7 +112,7 @@ class Crawl:
             ("software", f"webtext/{webtext.__version__}"),
             ("format", "WARC File Format 1.1"),
             ("robots", "obey"),
-            ("http-header-user-agent", user_agent(self._rules.contact)),
+            ("http-header-user-agent", clients.user_agent(self._rules.contact)),
         ]
 
     def _open_lanes(self, found: Found) -> None:
@@ -293,12 +282,3 @@ class Crawl:
         await self._taking.close_host(lane, ending)
         lane.errands.appendleft(errand)
         return None
-
-
-def user_agent(contact: str) -> str:
-    """How every request introduces itself: an address of the web as it is, anything else as something to write to."""
-    return f"webtext/{webtext.__version__} (+{contact})"
-
-
-async def _all_of(workers: Sequence["asyncio.Future[Any]"]) -> None:
-    await asyncio.gather(*workers)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pipeline import progress
 from pipeline.fetch.live.hosts import Hosts
 from pipeline.fetch.live.statistics import Statistics, survey
+from pipeline.fetch.live.working import StoppedError
 from pipeline.ledger import Stage
 from pipeline.progress import Standing
 
@@ -18,10 +19,6 @@ SURVEY_SECONDS = 2.0
 """The least between two looks over all hosts."""
 SURVEY_SHARE = 0.01
 """Of the time may go to them."""
-
-
-class StoppedError(Exception):
-    """Nobody waits for the crawl any more."""
 
 
 class Watch:
