@@ -13,11 +13,7 @@ from typing import Any
 
 from pipeline.fetch.fallbacks.held import Held
 from pipeline.fetch.live.journal import Event, Journal
-from pipeline.fetch.live.links import Links
-from pipeline.ledger import FETCHED
-
-Trail = tuple[str, ...]
-"""The addresses that a link led through, its own first."""
+from pipeline.fetch.live.links import Links, Trail
 
 
 class Notes:
@@ -33,13 +29,10 @@ class Notes:
 
     def recover(self, key: str) -> None:
         """Take from the journal what is known: pages under every config, all else under the same (`key`) alone."""
-        same = False
-        for line, event in self._journal.recover():
-            if "run" in event:
-                same = event["run"] == key
-            elif "page" in event:
+        for line, event, same in self._journal.recall(key):
+            if "page" in event:
                 row = self.links.row(event["page"])
-                if row is not None and (same or event["outcome"] == FETCHED):
+                if row is not None:
                     self.end(row, line)
             elif same and "fact" in event:
                 self.fact = event["fact"]

@@ -14,10 +14,11 @@ import webtext
 from pipeline.fetch.fallbacks.archive import Archive, Ask
 from pipeline.fetch.fallbacks.dead import without
 from pipeline.fetch.fallbacks.held import Held, asked_in_turn
-from pipeline.fetch.fallbacks.notes import Notes, Trail, index_event
+from pipeline.fetch.fallbacks.notes import Notes, index_event
 from pipeline.fetch.fallbacks.taken import LeadsOn, is_final, judged, private_address
 from pipeline.fetch.live.addresses import networks
 from pipeline.fetch.live.journal import Event, Journal
+from pipeline.fetch.live.links import Trail
 from pipeline.fetch.live.rules import FetchRules
 from pipeline.fetch.live.scribe import Scribe, fields_of
 from pipeline.fetch.live.surroundings import Surroundings

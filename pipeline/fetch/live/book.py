@@ -8,13 +8,10 @@ from pipeline import urls
 from pipeline.fetch.live import robots
 from pipeline.fetch.live.journal import Event, Journal, place_of
 from pipeline.fetch.live.lanes import PageErrand
-from pipeline.fetch.live.links import Links
+from pipeline.fetch.live.links import Links, Trail
 from pipeline.fetch.live.scribe import fields_of
 from pipeline.fetch.live.transfer import Exchange
 from pipeline.ledger import FETCHED, Ending, Outcome, Reason, deferred
-
-Trail = tuple[str, ...]
-"""The addresses that a link led through, its own first."""
 
 _LASTING = frozenset({Reason.NOT_HTML, Reason.OPT_OUT, Reason.TOO_LARGE})
 _OF_ITS_PLACE = frozenset({"page", "url", "file", "offset", "length", "end"})
@@ -53,13 +50,10 @@ class Book:
         hosts: dict[str, Ending] = {}
         words: dict[str, Event] = {}
         reserved: dict[tuple[str, str], Event] = {}
-        same = False
-        for line, event in self._journal.recover():
-            if "run" in event:
-                same = event["run"] == key
-            elif "page" in event:
+        for line, event, same in self._journal.recall(key):
+            if "page" in event:
                 row = self.links.row(event["page"])
-                if row is not None and (same or event["outcome"] == FETCHED):
+                if row is not None:
                     self.end(row, event, line, earlier=not same)
             elif "robots" in event:
                 words[event["robots"]] = event

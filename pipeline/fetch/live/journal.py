@@ -28,6 +28,7 @@ import orjson
 
 from pipeline.fetch.live.files import JOURNAL
 from pipeline.fetch.live.warc_records import info_record
+from pipeline.ledger import FETCHED
 from webtext.errors import UserError
 
 MAX_FILE_BYTES = 1 << 30
@@ -97,6 +98,18 @@ class Journal:
         for path in sorted(self._folder.glob(f"{self._name}-*.warc.gz")):
             self._cut(path, ends.get(path.name, 0))
         self._continue_file(ends)
+
+    def recall(self, key: str) -> Iterator[tuple[int, Event, bool]]:
+        """What `recover` gives, each with whether it was done under a config.
+
+        key: tells that config. Under others only pages hold: how links ended that have none is left out.
+        """
+        same = False
+        for offset, event in self.recover():
+            if "run" in event:
+                same = event["run"] == key
+            elif "page" not in event or same or event["outcome"] == FETCHED:
+                yield offset, event, same
 
     def read(self, offset: int) -> Event:
         """The event of the line that begins at a byte."""

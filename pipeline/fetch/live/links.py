@@ -16,6 +16,9 @@ LINKS = pa.schema(
 )
 """A link's id, and the addresses that it led through so far: its own first, the one to ask now last."""
 
+Trail = tuple[str, ...]
+"""The addresses that a link led through, its own first."""
+
 _NOWHERE = -1
 
 
@@ -55,7 +58,7 @@ class Links:
         """A link's id."""
         return self._ids[row]
 
-    def trail(self, row: int) -> tuple[str, ...]:
+    def trail(self, row: int) -> Trail:
         """The addresses that it led through."""
         return tuple(map(self._addresses.__getitem__, range(self._starts[row], self._starts[row + 1])))
 
