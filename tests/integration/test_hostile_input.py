@@ -1,6 +1,6 @@
 """Whole commands on input that wants to break them: each damaged file is named, each link has its ending, and why.
 
-What an extractor does that hangs or dies is tested with tasks made for it, in tests/pipeline/test_sandbox.py and in
+What an extractor does that hangs or dies is tested with tasks made for it, in tests/pipeline/sandbox and in
 tests/pipeline/extract/test_stage.py; here pages bring it about, and signals from outside.
 """
 
