@@ -177,5 +177,6 @@ def _merged(counts: Iterable[pa.Table]) -> Counter[str]:
     pieces = list(counts)
     if not pieces:
         return Counter()
-    merged = pa.concat_tables(pieces).group_by("value").aggregate([("count", "sum")])
+    # Arrow groups on threads, in any order; whoever takes the commonest must not depend on it where two are equal.
+    merged = pa.concat_tables(pieces).group_by("value").aggregate([("count", "sum")]).sort_by("value")
     return Counter(dict(zip(merged["value"].to_pylist(), merged["count_sum"].to_pylist(), strict=True)))
