@@ -175,6 +175,11 @@ def warm_up_badly() -> None:
     raise ImportError("no such parser")
 
 
+def warm_up_greedily() -> None:
+    """Take more memory than tests allow, as a parser with large tables would."""
+    bytearray(2 * 1024**3)
+
+
 def warm_up_and_die() -> None:
     """Fail as a broken library would."""
     print("libparser is for another machine", file=sys.stderr, flush=True)  # noqa: T201

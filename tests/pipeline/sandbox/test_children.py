@@ -90,7 +90,10 @@ def test_children_that_die_at_start_are_not_started_for_ever() -> None:
 
 
 def test_too_little_memory_to_start_is_loud() -> None:
-    with Sandbox(tasks.act, Limits(workers=1, memory_bytes=10_000_000)) as sandbox, pytest.raises(SandboxError):
+    with (
+        Sandbox(tasks.act, QUICK, warm_up=tasks.warm_up_greedily) as sandbox,
+        pytest.raises(SandboxError, match=r"cannot be set up in a child process(?s:.*)MemoryError"),
+    ):
         list(sandbox.map([(0, ("echo", 1))]))
 
 
