@@ -145,6 +145,7 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(tmp_path: Path, webtext: We
         (["--set", "harvest.dumps=[]", "--set", "harvest.urls=[]"], r"harvest\.dumps.*harvest\.urls"),
         (["--set", "dedup.against=[nowhere]"], r"dedup\.against.*nowhere"),
         (["--set", "output=LICENSE/run"], "cannot write LICENSE"),
+        (["--set", "extract.memory_bytes=10_000_000"], r"extract\.memory_bytes.*268435456"),
         (["--sett", "harvest.min_karma=5"], "--sett"),
         (["samples"], "takes no 'samples'"),
     ],
