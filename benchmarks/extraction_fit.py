@@ -58,7 +58,7 @@ def sample(page: GoldPage) -> Sample | None:
     if not blocks.blocks:
         return None
     containers = Containers(blocks)
-    alone = np.array(traits(blocks, containers))
+    alone = traits(blocks, containers).T
     texts = [b.text for b in blocks.blocks]
     opinion = np.array(agreements(texts, second_opinion(tree)))
     content = np.array(found_in_gold(texts, page.gold))
@@ -125,7 +125,7 @@ def fit(rows: Array, content: Array, weight: Array) -> Fitted:
 
 
 def second_rows(s: Sample, rows: Array, chances: Array) -> Array:
-    return np.hstack([rows, np.array(neighbour_traits(s.blocks, s.containers, list(chances)))])
+    return np.hstack([rows, neighbour_traits(s.blocks, s.containers, chances).T])
 
 
 def fit_pair(samples: Sequence[Sample], asked: bool) -> tuple[Fitted, Fitted]:
@@ -148,7 +148,7 @@ def verdict(s: Sample, pair: tuple[Fitted, Fitted], asked: bool) -> tuple[float,
     """(F1 of the choice, the F1 it promised)."""
     rows = s.asked if asked else s.alone
     chances = pair[1].chances(second_rows(s, rows, pair[0].chances(rows)))
-    choice = choose(list(chances), [b.words for b in s.blocks.blocks])
+    choice = choose(chances, [b.words for b in s.blocks.blocks])
     return token_f1(_written(s.blocks, choice.kept), s.page.gold), choice.promise
 
 

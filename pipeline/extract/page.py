@@ -5,6 +5,7 @@ main text. The page is parsed once.
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,8 @@ _LOOK = 20_000
 """Characters of prose in which a first look at the language is taken."""
 _LOOK_LEAST = 2_500
 """Less prose than this decides nothing before the main text is known."""
+_TELLING = 500
+"""Characters of a first choice of text from which its language is that of any better choice."""
 _TITLE_MOST = 500
 
 
@@ -69,7 +72,7 @@ def extract_page(
         if sign:
             return dropped(Reason.WIKIPEDIA_MIRROR, sign)
     title = _title(tree)
-    text, promise = main_text(page, tree, rules.doubt)
+    text, promise = main_text(page, tree, rules.doubt, functools.partial(_in_other_language, rules))
     return _judged(text, title, promise, rules)
 
 
@@ -110,6 +113,13 @@ def _first_look(blocks: list[Block], rules: ExtractRules) -> Language | None:
     language = identify(" ".join(prose), rules.languages)
     wanted = {same(code) for code in rules.languages}
     return language if language.code not in wanted and language.score >= 0.9 else None
+
+
+def _in_other_language(rules: ExtractRules, text: str) -> bool:
+    """Whether a text that is long enough to tell is in none of the wanted languages."""
+    if not rules.languages or len(text) < _TELLING:
+        return False
+    return identify(text, rules.languages).code not in {same(code) for code in rules.languages}
 
 
 def _metas(tree: Any) -> list[tuple[str, str]]:

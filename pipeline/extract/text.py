@@ -5,9 +5,10 @@ trafilatura's fast pass is run, and the judge decides again, knowing which block
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import trafilatura
 
 from pipeline.extract.blocks import Blocks
@@ -23,6 +24,11 @@ _COPY_WORDS = 8
 """Words from which a block's second copy, as pages for two screen widths have it, is left out."""
 
 
+def never_hopeless(_text: str) -> bool:
+    """Give up no page."""
+    return False
+
+
 class MainText(NamedTuple):
     """The text, and the F1 that the choice of its blocks promises."""
 
@@ -30,25 +36,29 @@ class MainText(NamedTuple):
     promise: float
 
 
-def main_text(page: Blocks, tree: Any, doubt: float = DOUBT) -> MainText:
+def main_text(
+    page: Blocks, tree: Any, doubt: float = DOUBT, hopeless: Callable[[str], bool] = never_hopeless
+) -> MainText:
     """The page's main content as plain text: paragraphs separated by empty lines, list items and table rows by line
     ends.
 
     tree: the page's tree, which trafilatura may change. doubt: promise below which trafilatura is asked; 0 never, 1
-    always.
+    always. hopeless: told the judge's own choice, says whether the page is refused anyway: then trafilatura is not
+    asked.
     """
     if not page.blocks:
         return MainText(clean(second_opinion(tree)) if doubt > 0 else "", 0.0)  # some forums send their text as data
     judgement, rows, containers = judge_alone(page)
-    if judgement.promise < doubt and len(page.blocks) <= _MOST_BLOCKS:
-        second = second_opinion(tree)
-        if second:
-            agreement = agreements([block.text for block in page.blocks], second)
-            own_words = sum(block.words for block in page.blocks)
-            if len(second.split()) > 2 * own_words:
-                return MainText(clean(second), 0.0)  # it found text where this page has no visible block, as in JSON-LD
-            asked = [[*row, agreed] for row, agreed in zip(rows, agreement, strict=True)]
-            judgement = judge(second_opinion=True)(page, asked, containers)
+    own = MainText(clean(_written(page, judgement.kept)), judgement.promise)
+    if own.promise >= doubt or len(page.blocks) > _MOST_BLOCKS or hopeless(own.text):
+        return own
+    second = second_opinion(tree)
+    if not second:
+        return own
+    if len(second.split()) > 2 * sum(block.words for block in page.blocks):
+        return MainText(clean(second), 0.0)  # it found text where this page has no visible block, as in JSON-LD
+    agreement = agreements([block.text for block in page.blocks], second)
+    judgement = judge(second_opinion=True)(page, np.vstack([rows, agreement]), containers)
     return MainText(clean(_written(page, judgement.kept)), judgement.promise)
 
 

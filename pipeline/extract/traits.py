@@ -3,15 +3,27 @@
 Shallow text features and the neighbours' (Kohlschütter, Fankhauser, Nejdl: Boilerplate Detection using Shallow Text
 Features, WSDM 2010), the containers' shares, and the names that authors give to their elements. All are
 language-neutral and lie roughly in [0, 1] (logarithms of counts apart).
+
+A page's traits are a matrix: a row a trait, a column a block. NumPy only adds, multiplies, divides and compares here,
+and adds one after the other, so that every machine finds the same bits: its logarithms and exponentials are not the
+same everywhere, those of `math` are.
 """
 
 import math
 import string
-from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from pipeline.extract.blocks import Block, Blocks, Mark
+
+Numbers = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+Rows = Numbers | npt.NDArray[np.bool_]
+Number = TypeVar("Number", Numbers, Indices)
 
 _SENTENCE_ENDS = frozenset('.!?:;…。！？"”’)')
 _TAGS = ("p", "h1", "h2", "h3", "h4", "div", "pre", "li", "td", "dd", "button", "figcaption")
@@ -50,48 +62,51 @@ NEIGHBOUR_TRAITS: tuple[str, ...] = (
 )  # fmt: skip
 """Names of the numbers that `neighbour_traits` adds."""
 
-_TAG_NUMBERS = {tag: [float(tag == t) for t in _TAGS] for tag in _TAGS}
-_NO_TAG = [0.0] * len(_TAGS)
+_TAG_ROWS = np.vstack([np.eye(len(_TAGS)), np.zeros(len(_TAGS))]).T
+"""Which of `_TAGS` an element is, by its number among them; the last column is for any other."""
 _MAIN, _ARTICLE = int(Mark.MAIN), int(Mark.ARTICLE)
-_MARKS = tuple(int(mark) for mark in Mark)
+_MARKS = np.array([[int(mark)] for mark in Mark])
 
 
 class Containers:
-    """Sums over the block-level elements of a page, and each block's way up through them."""
+    """Sums over the block-level elements of a page, and each block's way up through them.
+
+    words, linked, prose: of each element with all that it holds, one number an element. nodes: each block's element.
+    boxes: for each block (a column) the nearest elements with two blocks, with more than that, with more still, with
+    100 words, with 300 words.
+    """
 
     def __init__(self, page: Blocks) -> None:
         self.parents = page.parents
-        n = len(page.parents)
-        self.words, self.linked, self.prose, self.count = [0] * n, [0] * n, [0] * n, [0] * n
-        for block in page.blocks:
-            node = block.node
-            self.words[node] += block.words
-            self.linked[node] += block.linked
-            self.count[node] += 1
-            if is_prose(block):
-                self.prose[node] += block.words
-        for values in (self.words, self.linked, self.prose, self.count):
-            add_up(values, page.parents)
-        self._boxes: dict[int, tuple[int, int, int, int, int]] = {}
+        self.nodes = _integers(block.node for block in page.blocks)
+        ends = _ends(page.parents)
+        self.words = self._summed([block.words for block in page.blocks], ends)
+        self.linked = self._summed([block.linked for block in page.blocks], ends)
+        self.prose = self._summed([block.words if is_prose(block) else 0 for block in page.blocks], ends)
+        self._word_list = self.words.tolist()
+        self._count_list = self._summed([1] * len(page.blocks), ends).tolist()
+        ways = {node: self._way_up(node) for node in dict.fromkeys(self.nodes.tolist())}
+        self.boxes = np.array([ways[node] for node in self.nodes.tolist()], np.int64).reshape(-1, 5).T
 
-    def climb(self, node: int, values: Sequence[int], least: int) -> int:
+    def _summed(self, values: Sequence[int], ends: Indices) -> Indices:
+        """The sum over each element's subtree, of values that belong to blocks."""
+        own = np.bincount(self.nodes, weights=values, minlength=len(self.parents)).astype(np.int64)
+        before: Indices = np.concatenate([[0], np.cumsum(own)])
+        return before[ends] - before[:-1]
+
+    def _way_up(self, node: int) -> tuple[int, int, int, int, int]:
+        words, count, parents = self._word_list, self._count_list, self.parents
+        box = self._climb(node, count, 2)
+        outer = self._climb(max(parents[box], 0), count, count[box] + 1)
+        wider = self._climb(max(parents[outer], 0), count, count[outer] + 1)
+        hundred = self._climb(outer, words, 100)
+        return box, outer, wider, hundred, self._climb(hundred, words, 300)
+
+    def _climb(self, node: int, values: Sequence[int], least: int) -> int:
         """The nearest element, from `node` upwards, whose value is at least `least`, or the root."""
         while node > 0 and values[node] < least:
             node = self.parents[node]
         return node
-
-    def boxes(self, node: int) -> tuple[int, int, int, int, int]:
-        """The nearest elements with two blocks, with more than that, with more still, with 100 words, with 300
-        words."""
-        known = self._boxes.get(node)
-        if known is not None:
-            return known
-        box = self.climb(node, self.count, 2)
-        outer = self.climb(max(self.parents[box], 0), self.count, self.count[box] + 1)
-        wider = self.climb(max(self.parents[outer], 0), self.count, self.count[outer] + 1)
-        hundred = self.climb(outer, self.words, 100)
-        found = self._boxes[node] = box, outer, wider, hundred, self.climb(hundred, self.words, 300)
-        return found
 
 
 def is_prose(block: Block) -> bool:
@@ -99,71 +114,87 @@ def is_prose(block: Block) -> bool:
     return block.words >= 12 and block.linked * 3 < block.words
 
 
-def add_up(values: list[Any], parents: Sequence[int]) -> None:
+def _ends(parents: Sequence[int]) -> Indices:
+    """For each element the number of the first one behind its subtree: elements are numbered in document order."""
+    ends = list(range(1, len(parents) + 1))
+    for node in range(len(parents) - 1, 0, -1):
+        parent = parents[node]
+        if ends[node] > ends[parent]:
+            ends[parent] = ends[node]
+    return np.array(ends, np.int64)
+
+
+def add_up(values: list[float], parents: Sequence[int]) -> list[float]:
     """Turn each element's own value into the sum over its subtree, in place."""
     for node in range(len(values) - 1, 0, -1):
         values[parents[node]] += values[node]
+    return values
 
 
-def traits(page: Blocks, containers: Containers) -> list[list[float]]:
-    """For each block the numbers named in `TRAITS`."""
-    blocks, c = page.blocks, containers
+def traits(page: Blocks, containers: Containers) -> Numbers:
+    """The numbers named in `TRAITS`: a row a trait, a column a block."""
+    words = _integers(b.words for b in page.blocks)
+    length, linked = np.minimum(words, 40) / 40, _integers(b.linked for b in page.blocks) / words
+    tags = _numbered(_SAME_TAG.get(b.tag, b.tag) for b in page.blocks)
+    return np.vstack([
+        *_of_themselves(page.blocks, words, length, linked),
+        *_of_elements(page.blocks, tags),
+        *_of_containers(containers),
+        *_of_neighbours(length, linked, tags),
+        *_of_places(page.blocks, words, linked, containers),
+    ])  # fmt: skip
+
+
+def _of_themselves(blocks: Sequence[Block], words: Indices, length: Numbers, linked: Numbers) -> Iterator[Rows]:
+    texts = np.array([_of_text(block.text) for block in blocks]).T
+    yield from (_log1p(words), length, linked, linked > 0.9)
+    yield from (_log1p(texts[0] / words), *texts[1:])
+
+
+def _of_elements(blocks: Sequence[Block], tags: Indices) -> Iterator[Rows]:
+    marks = _integers(block.marks for block in blocks)
+    yield from (_TAG_ROWS[:, np.minimum(tags, len(_TAGS))], marks & _MARKS != 0)
+    for mark in (_MAIN, _ARTICLE):
+        inside = marks & mark != 0
+        yield ~inside & inside.any()
+
+
+def _of_containers(c: Containers) -> Iterator[Rows]:
+    total, prose, logarithms = max(1, c.words[0]), max(1, c.prose[0]), _log1p(np.maximum(1, c.words))
+    box, outer, _, hundred, _ = c.boxes
+    for nodes in (box, outer, hundred):
+        words = np.maximum(1, c.words[nodes])
+        yield from (c.linked[nodes] / words, logarithms[nodes], words / total)
+        yield from (c.prose[nodes] / prose, c.prose[nodes] / words)
+
+
+def _of_neighbours(length: Numbers, linked: Numbers, tags: Indices) -> Iterator[Rows]:
+    for distance in _NEIGHBOURS:
+        yield from (_moved(length, distance, 0.0), _moved(linked, distance, 1.0), _moved(tags, distance, -1) == tags)
+
+
+def _of_places(blocks: Sequence[Block], words: Indices, linked: Numbers, c: Containers) -> Iterator[Rows]:
+    n = len(blocks)
     total, prose = max(1, c.words[0]), max(1, c.prose[0])
-    page_wide = (math.log1p(total), prose / total, c.linked[0] / total)
-    has_main = any(b.marks & _MAIN for b in blocks)
-    has_article = any(b.marks & _ARTICLE for b in blocks)
-    h1 = next((i for i, b in enumerate(blocks) if b.tag == "h1"), None)
-    long = [i for i, b in enumerate(blocks) if b.words >= 20 and b.linked * 4 < b.words]
-    first_prose, last_prose = (long[0], long[-1]) if long else (0, len(blocks))
-    copies: defaultdict[str, int] = defaultdict(int)
-    for block in blocks:
-        copies[block.text] += 1
-    tags = [_SAME_TAG.get(b.tag, b.tag) for b in blocks]
-    shown = [(min(b.words, 40) / 40, b.linked / b.words) for b in blocks]
-    box_numbers: dict[int, list[float]] = {}
-    mark_numbers: dict[int, list[float]] = {}
-    passed, rows = 0, []
-    for i, block in enumerate(blocks):
-        text, tag = block.text, tags[i]
-        length, linked = shown[i]
-        size, start = len(text), text[:_START]
-        digits, capitals = _digits_and_capitals(start)
-        row = [
-            math.log1p(block.words), length, linked, float(linked > 0.9), math.log1p(size / block.words),
-            float(text[-1] in _SENTENCE_ENDS), digits / len(start), capitals / len(start),
-            float(text[0].isupper()), float("©" in text or "|" in text),
-        ]  # fmt: skip
-        row += _TAG_NUMBERS.get(tag, _NO_TAG)
-        marked = mark_numbers.get(block.marks)
-        if marked is None:
-            marked = mark_numbers[block.marks] = [float(block.marks & mark != 0) for mark in _MARKS]
-        row += marked
-        row += [float(has_main and not block.marks & _MAIN), float(has_article and not block.marks & _ARTICLE)]
-        around = box_numbers.get(block.node)
-        if around is None:
-            around = []
-            box, outer, _, hundred, _ = c.boxes(block.node)
-            for node in (box, outer, hundred):
-                words = max(1, c.words[node])
-                around += [
-                    c.linked[node] / words,
-                    math.log1p(words),
-                    words / total,
-                    c.prose[node] / prose,
-                    c.prose[node] / words,
-                ]
-            box_numbers[block.node] = around
-        row += around
-        for distance in _NEIGHBOURS:
-            j = i + distance
-            row += [*shown[j], float(tags[j] == tag)] if 0 <= j < len(blocks) else [0.0, 1.0, 0.0]
-        row += [
-            passed / total, i / len(blocks), float(i < first_prose), float(i > last_prose), float(h1 is not None and
-            i < h1), float(h1 is None), min(copies[text], 4) - 1.0, *page_wide,
-        ]  # fmt: skip
-        passed += block.words
-        rows.append(row)
-    return rows
+    places = np.arange(n)
+    long = np.flatnonzero((words >= 20) & (linked * 4 < 1))
+    first_prose, last_prose = (long[0], long[-1]) if len(long) else (0, n)
+    h1 = next((place for place, block in enumerate(blocks) if block.tag == "h1"), None)
+    copies = Counter(block.text for block in blocks)
+    yield from ((np.cumsum(words) - words) / total, places / n, places < first_prose, places > last_prose)
+    yield from (places < (-1 if h1 is None else h1), np.full(n, h1 is None))
+    yield np.array([min(copies[block.text], 4) - 1.0 for block in blocks])
+    for of_the_page in (math.log1p(total), prose / total, c.linked[0] / total):
+        yield np.full(n, of_the_page)
+
+
+def _of_text(text: str) -> tuple[float, ...]:
+    start = text[:_START]
+    digits, capitals = _digits_and_capitals(start)
+    return (
+        len(text), text[-1] in _SENTENCE_ENDS, digits / len(start), capitals / len(start), text[0].isupper(),
+        "©" in text or "|" in text,
+    )  # fmt: skip
 
 
 def _digits_and_capitals(text: str) -> tuple[int, int]:
@@ -174,47 +205,59 @@ def _digits_and_capitals(text: str) -> tuple[int, int]:
     return sum(map(str.isdigit, text)), sum(map(str.isupper, text))
 
 
-def neighbour_traits(page: Blocks, containers: Containers, chances: Sequence[float]) -> list[list[float]]:
-    """For each block the numbers named in `NEIGHBOUR_TRAITS`: what a first judgement says of the blocks around it.
+def _integers(values: Iterable[int]) -> Indices:
+    return np.fromiter(values, np.int64)
+
+
+def _numbered(tags: Iterable[str]) -> Indices:
+    """A number for each element's name: its place in `_TAGS`, or one behind them."""
+    numbers = {tag: number for number, tag in enumerate(_TAGS)}
+    return _integers(numbers.setdefault(tag, len(numbers)) for tag in tags)
+
+
+def _log1p(values: npt.NDArray[np.generic]) -> Numbers:
+    return np.array([math.log1p(value) for value in values.tolist()])
+
+
+def _moved(values: Number, distance: int, beyond: float) -> Number:
+    """For each block the value of the one `distance` further; `beyond` past the page's ends."""
+    moved = np.full_like(values, beyond)
+    if distance > 0:
+        moved[:-distance] = values[distance:]
+    else:
+        moved[-distance:] = values[:distance]
+    return moved
+
+
+def neighbour_traits(page: Blocks, containers: Containers, chances: Numbers) -> Numbers:
+    """The numbers named in `NEIGHBOUR_TRAITS`, a row each: what a first judgement says of the blocks around a block.
 
     chances: the first judgement, in (0, 1), one a block. A block's own chance tells nothing that its traits do not.
     """
-    blocks, parents = page.blocks, page.parents
-    n = len(blocks)
-    weights = [min(b.words, 60) + 0.5 for b in blocks]
-    good = [w * p for w, p in zip(weights, chances, strict=True)]
-    all_weight, all_good = sum(weights), sum(good)
-    mean = all_good / all_weight
-    near = [_fading_means(good, weights, math.exp(-1 / reach)) for reach in _REACH]
-    weight_in, good_in = [0.0] * len(parents), [0.0] * len(parents)
-    alike: defaultdict[tuple[str, int], list[float]] = defaultdict(lambda: [0.0, 0.0])
-    for block, w, g in zip(blocks, weights, good, strict=True):
-        weight_in[block.node] += w
-        good_in[block.node] += g
-        kind = alike[block.tag, block.marks]
-        kind[0] += g
-        kind[1] += w
-    add_up(weight_in, parents)
-    add_up(good_in, parents)
-    rows, passed = [], 0.0
-    for i, block in enumerate(blocks):
-        w, g = weights[i], good[i]
-        passed += g
-        part = passed / all_good
-        around = containers.boxes(block.node)
-        kind = alike[block.tag, block.marks]
-        rows.append([
-            chances[i - 1] if i else 0.0, chances[i + 1] if i + 1 < n else 0.0,
-            part, min(part, 1 - part), mean,
-            *(means[i] for means in near),
-            *((good_in[box] - g + 0.1 * mean) / (weight_in[box] - w + 0.1) for box in around),
-            good_in[around[3]] / all_good, good_in[around[4]] / all_good,
-            (kind[0] - g + 0.5 * mean) / (kind[1] - w + 0.5),
-        ])  # fmt: skip
-    return rows
+    blocks, c = page.blocks, containers
+    weights = np.minimum(_integers(b.words for b in blocks), 60) + 0.5
+    good = weights * chances
+    passed = np.cumsum(good)
+    all_good = passed[-1]
+    mean = all_good / np.cumsum(weights)[-1]
+    part = passed / all_good
+    rows = [_moved(chances, -1, 0.0), _moved(chances, 1, 0.0), part, np.minimum(part, 1 - part)]
+    rows += [np.full(len(blocks), mean)]
+    rows += [_fading_means(good.tolist(), weights.tolist(), math.exp(-1 / reach)) for reach in _REACH]
+    weight_in, good_in = (
+        np.array(add_up(np.bincount(c.nodes, weights=values, minlength=len(c.parents)).tolist(), c.parents))
+        for values in (weights, good)
+    )
+    rows += [(good_in[box] - good + 0.1 * mean) / (weight_in[box] - weights + 0.1) for box in c.boxes]
+    rows += [good_in[box] / all_good for box in c.boxes[3:]]
+    kinds: dict[tuple[str, int], int] = {}
+    kind = _integers(kinds.setdefault((b.tag, b.marks), len(kinds)) for b in blocks)
+    good_alike, weight_alike = (np.bincount(kind, weights=values)[kind] for values in (good, weights))
+    rows += [(good_alike - good + 0.5 * mean) / (weight_alike - weights + 0.5)]
+    return np.vstack(rows)
 
 
-def _fading_means(values: Sequence[float], weights: Sequence[float], fade: float) -> list[float]:
+def _fading_means(values: Sequence[float], weights: Sequence[float], fade: float) -> Numbers:
     """Around each place the mean of value / weight over the others, each counting `fade` times less a step further
     away."""
     n = len(values)
@@ -226,4 +269,5 @@ def _fading_means(values: Sequence[float], weights: Sequence[float], fade: float
             below[i] += weight
             value = (value + values[i]) * fade
             weight = (weight + weights[i]) * fade
-    return [a / b for a, b in zip(above, below, strict=True)]
+    means: Numbers = np.array(above) / np.array(below)
+    return means

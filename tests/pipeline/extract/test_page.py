@@ -62,6 +62,21 @@ def test_endings(body: bytes, reason: Reason) -> None:
     assert ending(body).reason == reason
 
 
+def test_a_page_in_another_language_costs_no_second_opinion(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(*_: object, **__: object) -> str:
+        raise MemoryError("trafilatura was asked")
+
+    monkeypatch.setattr("trafilatura.extract", asked)
+    german, english = (
+        page("".join(f"<div>{sentence}</div>" for _ in range(30)))
+        for sentence in ("Der Fluss stieg langsam in der Nacht.", "The river rose slowly through the night.")
+    )
+    doubtful = ExtractRules(doubt=1.01)
+    assert ending(german, doubtful).reason == Reason.OTHER_LANGUAGE
+    with pytest.raises(MemoryError, match="was asked"):
+        extract_page(english, "", {}, "", doubtful)
+
+
 def test_rules_can_be_lifted() -> None:
     closed = page(ARTICLE, "<meta name=robots content='noai'>")
     assert isinstance(extract_page(closed, "", {}, "", ExtractRules(honour_opt_out=False)), Extracted)

@@ -1,12 +1,16 @@
 """The judge and the cascade: content stays, furniture goes, whatever was read before."""
 
 import contextlib
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given, strategies
 
-from pipeline.extract.blocks import MAX_BLOCKS, parse, read_blocks
-from pipeline.extract.judge import choose
+from pipeline.extract import blocks
+from pipeline.extract.blocks import MAX_BLOCKS, Mark, parse, read_blocks
+from pipeline.extract.judge import Rule, choose
 from pipeline.extract.text import agreements, main_text
 from pipeline.extract.traits import NEIGHBOUR_TRAITS, TRAITS, Containers, neighbour_traits, traits
 
@@ -52,10 +56,40 @@ def test_an_article_without_its_furniture(doubt: float) -> None:
 
 def test_blocks_know_their_links_and_places() -> None:
     tree = parse("<nav><p>go <a href='/'>home now</a></p></nav><main>a<b>b</b>c<br>d<br> <br>e<p hidden>f</p></main>")
-    blocks = read_blocks(tree).blocks
-    assert [(b.text, b.words, b.linked) for b in blocks] == [
+    found = read_blocks(tree).blocks
+    assert [(b.text, b.words, b.linked) for b in found] == [
         ("go home now", 3, 2), ("abc\nd", 2, 0), ("e", 1, 0), ("f", 1, 0),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "mark"),
+    [
+        ("ads", Mark.FURNITURE),
+        ("left ad", Mark.FURNITURE),
+        ("ad-box", Mark.FURNITURE),
+        ("roads", None),
+        ("myad-box", None),
+        ("post tags", Mark.FURNITURE),
+        ("vintages", None),
+        ("message", Mark.THREAD),
+        ("commessage", None),
+        ("user-comment", Mark.COMMENTS),
+    ],
+)
+def test_names_of_elements_are_words_in_part(name: str, mark: Mark | None) -> None:
+    (block,) = read_blocks(parse(f"<div class='{name}'>text</div>")).blocks
+    marks = Mark(block.marks) & (Mark.FURNITURE | Mark.THREAD | Mark.COMMENTS)
+    assert marks == (mark or Mark(0))
+
+
+@given(
+    strategies.lists(strategies.tuples(strategies.sampled_from("<>ax "), strategies.integers(1, 60_000)), max_size=8)
+)
+def test_a_quick_look_misses_no_long_tag(runs: list[tuple[str, int]]) -> None:
+    html = "<a" + "".join(character * (count if character in "ax " else 1) for character, count in runs)
+    if blocks._LONG_TAG.search(html):
+        assert blocks._may_have_long_tag(html)
 
 
 def test_every_name_has_a_number() -> None:
@@ -63,10 +97,49 @@ def test_every_name_has_a_number() -> None:
     page = read_blocks(tree)
     containers = Containers(page)
     rows = traits(page, containers)
-    around = neighbour_traits(page, containers, [0.5] * len(rows))
-    assert {len(row) for row in rows} == {len(TRAITS)}
-    assert {len(row) for row in around} == {len(NEIGHBOUR_TRAITS)}
+    around = neighbour_traits(page, containers, np.full(len(page.blocks), 0.5))
+    assert rows.shape == (len(TRAITS), len(page.blocks))
+    assert around.shape == (len(NEIGHBOUR_TRAITS), len(page.blocks))
     assert len({*TRAITS, *NEIGHBOUR_TRAITS}) == len(TRAITS) + len(NEIGHBOUR_TRAITS)
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 3, 8, 200, 5_000])
+def test_a_rule_adds_one_after_the_other(blocks: int) -> None:
+    rule = Rule({"bias": 0.25, **{name: math.sin(place) for place, name in enumerate(TRAITS)}}, TRAITS)
+    rows = np.random.default_rng(blocks).random((len(TRAITS), blocks))
+    expected = []
+    for column in rows.T.tolist():
+        odds = 0.0
+        for weight, trait in zip(rule.weights[:, 0].tolist(), column, strict=True):
+            odds += weight * trait
+        expected.append(1 / (1 + math.exp(-max(-9.0, min(9.0, 0.25 + odds)))))
+    assert rule.chances(rows).tolist() == expected
+
+
+@given(strategies.lists(strategies.tuples(strategies.integers(0, 50), strategies.integers(1, 60)), min_size=1))
+def test_containers_add_up_what_they_hold(shape: list[tuple[int, int]]) -> None:
+    opened, html = 0, ""
+    for turn, words in shape:
+        if turn % 3 == 0 or not opened:
+            html, opened = html + "<div>", opened + 1
+        elif turn % 3 == 1:
+            html, opened = html + "</div>", opened - 1
+        html += f"<p>{'word ' * words}</p>"
+    page = read_blocks(parse(html))
+    containers = Containers(page)
+    ways: list[list[int]] = []
+    for block in page.blocks:
+        ways.append([block.node])
+        while page.parents[ways[-1][-1]] >= 0:
+            ways[-1].append(page.parents[ways[-1][-1]])
+    sums = [
+        sum(b.words for b, way in zip(page.blocks, ways, strict=True) if n in way) for n in range(len(page.parents))
+    ]
+    counts = [sum(n in way for way in ways) for n in range(len(page.parents))]
+    assert containers.words.tolist() == sums
+    for way, boxes in zip(ways, containers.boxes.T.tolist(), strict=True):
+        assert boxes[0] == next((node for node in way if counts[node] >= 2), 0)
+        assert boxes[3] == next((node for node in way[way.index(boxes[1]) :] if sums[node] >= 100), 0)
 
 
 def test_the_choice_promises_the_best_f1() -> None:
