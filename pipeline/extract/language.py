@@ -72,6 +72,12 @@ def same(code: str) -> str:
     return _SAME.get(code, code)
 
 
+def akin(code: str, wanted: Iterable[str]) -> bool:
+    """Whether a language is one of the wanted, or so close to one that a short text may be taken for it."""
+    asked = {same(w) for w in wanted}
+    return code in asked or any(code in family and family & asked for family in _CLOSE)
+
+
 def _pieces(text: str) -> Iterable[str]:
     """Runs of words of about `_PIECE` characters; a short rest joins the last one."""
     start = 0

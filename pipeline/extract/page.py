@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.extract.blocks import Block, parse, read_blocks
 from pipeline.extract.decode import clean, decode
-from pipeline.extract.language import Language, identify, same
+from pipeline.extract.language import Language, akin, identify, same
 from pipeline.extract.media import not_html
 from pipeline.extract.quality import count_words, low_quality
 from pipeline.extract.rules import ExtractRules
@@ -116,10 +116,10 @@ def _first_look(blocks: list[Block], rules: ExtractRules) -> Language | None:
 
 
 def _in_other_language(rules: ExtractRules, text: str) -> bool:
-    """Whether a text that is long enough to tell is in none of the wanted languages."""
+    """Whether a text that is long enough to tell is in none of the wanted languages, nor in one close to them."""
     if not rules.languages or len(text) < _TELLING:
         return False
-    return identify(text, rules.languages).code not in {same(code) for code in rules.languages}
+    return not akin(identify(text, rules.languages).code, rules.languages)
 
 
 def _metas(tree: Any) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.extract.language import UNKNOWN, identify
+from pipeline.extract.language import UNKNOWN, akin, identify
 
 
 @pytest.mark.parametrize("code", ["en", "de", "fr", "es", "it", "ru", "ar", "zh", "ja", "pl", "nl", "hi", "pt", "sv"])
@@ -43,3 +43,11 @@ def test_no_language(text: str) -> None:
 def test_norwegian_by_any_of_its_names(shared_data: Path) -> None:
     text = (shared_data / "text" / "langid_sentences" / "nb.txt").read_text(encoding="utf-8")[:3000]
     assert identify(text, ("nb",)).code == identify(text, ("no",)).code == "no"
+
+
+def test_close_languages_are_akin_and_others_not() -> None:
+    assert akin("en", ["en"])
+    assert akin("pt", ["es"])
+    assert akin("no", ["nb"])
+    assert not akin("de", ["en", "es"])
+    assert not akin("und", ["en"])
