@@ -465,11 +465,13 @@ class Run:
         arguments = [*self.beam_arguments, *dataflow.job_arguments(self.config, job)]
         try:
             runners.execute(lambda pipeline: pipeline | transform, self.config.runner, arguments, self.engine)
-        except Exception as error:
+        except BaseException as error:
             sentence = dataflow.sentence(error) if self.config.runner.name == dataflow.NAME else None
-            if sentence is None:
-                raise
-            raise UserError(sentence) from error
+            if sentence is not None:
+                raise UserError(sentence) from error
+            if self.config.runner.name == dataflow.NAME and not isinstance(error, Exception):
+                log.warning("%s", dataflow.goes_on(self.config, job))
+            raise
 
 
 def partitions_for(input_bytes: int) -> int:

@@ -144,7 +144,15 @@ def extraction_hints(config: CorpusConfig) -> Mapping[str, str]:
     return {"min_ram": f"{math.ceil(processes * each / GIB)}GiB", "cpu_count": str(processes)}
 
 
-def sentence(error: Exception) -> str | None:
+def goes_on(config: CorpusConfig, step: str) -> str:
+    """What a user must know who stops the command while it waits for a job."""
+    return (
+        f"Dataflow's job {job_name(config.runner, config.output, step)}, if it has begun, goes on alone: "
+        "wait for its end before the same command, or cancel it with gcloud dataflow jobs cancel."
+    )
+
+
+def sentence(error: BaseException) -> str | None:
     """What a failure to send a job means, for the user; None for any other failure."""
     words = " ".join(str(error).split())
     if type(error).__name__ == _ACTIVE:

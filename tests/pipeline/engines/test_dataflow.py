@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import apache_beam as beam
 import pytest
 
 from pipeline import run
@@ -116,3 +117,19 @@ def test_the_plan_shows_what_jobs_are_sent_with() -> None:
         "number_of_worker_harness_threads=2",
     ):
         assert line in lines
+
+
+def test_who_stops_the_command_is_told_of_the_job_that_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt("Ctrl-C")
+
+    monkeypatch.setattr("pipeline.runners.execute", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run.Run(config())._execute(beam.Create([1]), "links")
+    assert f"{dataflow.job_name(config().runner, 's3://bucket/run', 'links')}, if it has begun, goes on" in caplog.text
+    caplog.clear()
+    with pytest.raises(KeyboardInterrupt):
+        run.Run(CorpusConfig(output="run"))._execute(beam.Create([1]), "links")
+    assert not caplog.text
