@@ -35,12 +35,21 @@ class TextFormatter(logging.Formatter):
         return text if record.levelno <= logging.INFO else f"{record.levelname.lower()}: {text}"
 
 
+class StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]
+    """Writes to what stderr is at the moment: while a bar is shown, rich stands there and puts lines above the bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record."""
+        self.setStream(sys.stderr)
+        super().emit(record)
+
+
 def set_up(log_format: str, *, verbose: bool = False) -> None:
     """Send webtext's own messages to stderr; other libraries speak only when something is wrong, or when `verbose`.
 
     Beam logs every exception before it raises it, and warns on the root logger when it is imported: once is enough.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    handler = StderrHandler()
     if not verbose:
         handler.addFilter(lambda record: "apache_beam" not in record.pathname)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())

@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import logging
 import math
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -89,28 +88,9 @@ def _bar(steps: int, done: int) -> Iterator[Show]:
         if row.validation_loss is not None:
             log.info("%s", sentence(row, steps))
 
-    with _log_lines_above(bar):
+    with bar:
         task = bar.add_task("", total=steps, completed=done, loss="", curve="", details="")
         yield show
-
-
-@contextlib.contextmanager
-def _log_lines_above(bar: rich.progress.Progress) -> Iterator[None]:
-    """Show a bar, and send what is logged to stderr through rich meanwhile, so that it does not tear the bar."""
-    stderr = sys.stderr
-    handlers = [
-        handler
-        for handler in logging.getLogger().handlers
-        if isinstance(handler, logging.StreamHandler) and handler.stream is stderr
-    ]
-    with bar:
-        for handler in handlers:
-            handler.setStream(sys.stderr)
-        try:
-            yield
-        finally:
-            for handler in handlers:
-                handler.setStream(stderr)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """The bar on a terminal, and the lines elsewhere."""
 
 import logging
+import re
 
 import pytest
 
@@ -40,6 +41,23 @@ def test_a_bar_shows_bytes_and_then_where_the_stage_stands(
     assert "40/100" in shown
     assert "12.5/s, 5 s left" in shown
     assert "30 pages; [longest] a.test" in shown
+
+
+def test_what_is_logged_stands_above_the_bar(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(logs, "on_a_terminal", lambda: True)
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", root.level)
+    logs.set_up("text")
+    with watching.progress("pages", 1000, "bytes"):
+        progress.advance("pages", 250)
+        logging.getLogger("webtext").info("a line of its own")
+    shown = capsys.readouterr().err
+    erased = r"(\x1b\[2K)(\x1b\[[0-9;?]*[a-zA-Z])*"
+    assert re.search(rf"{erased}a line of its own", shown), shown
 
 
 def test_a_bar_without_anything_to_show_shows_nothing(
