@@ -1,5 +1,6 @@
 """What many tests share: where the real material lies, when it is there."""
 
+import importlib.util
 import logging
 import os
 from collections.abc import Iterator
@@ -10,6 +11,12 @@ import pytest
 from webtext import logs
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+
+if importlib.util.find_spec("hypothesis"):  # Airflow's environment is without it
+    from hypothesis import settings
+
+    settings.register_profile("patient", deadline=None)  # a slow machine is no failure
+    settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

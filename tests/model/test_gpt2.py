@@ -211,7 +211,7 @@ def cache_for(network: GPT2, batch: int) -> Cache:
     return Cache(network.config, batch, device=torch.device("cpu"), dtype=torch.float32)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.integers(min_value=1, max_value=9), min_size=1, max_size=6))
 def test_reading_in_pieces_with_a_cache_gives_the_same_logits(pieces: list[int]) -> None:
     network = perturbed(SMALL)

@@ -50,7 +50,7 @@ def test_signatures_are_datasketchs(permutations: int) -> None:
     np.testing.assert_array_equal(values(UGLY, permutations), expected)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(TEXTS)
 def test_any_text_has_datasketchs_signature_and_its_shingles(texts: list[str]) -> None:
     sketches = minhash.signatures(texts)
@@ -117,7 +117,6 @@ def test_word_order_beyond_shingles_counts_for_the_content_hash() -> None:
     assert hashes[0] != hashes[1]
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=st.characters(codec="utf-8", max_codepoint=0x24F)))
 def test_composed_and_decomposed_texts_are_one(text: str) -> None:
     forms = [unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text)]

@@ -18,7 +18,7 @@ def exact(weight: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
     return (weight.double() @ hidden[0].double()).float()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
     count=st.sampled_from([1, 2, 40, VOCABULARY]),

@@ -55,7 +55,7 @@ def gpt2_by_merges(gpt2: Tokenizer) -> Callable[[str], list[int]]:
 wild_texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=200)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(merges=merge_lists(), texts=st.lists(texts_of_letters, min_size=1, max_size=8))
 def test_any_merges_give_the_peers_ids(merges: list[tuple[str, str]], texts: list[str]) -> None:
     vocabulary = of_merges(merges)
@@ -64,7 +64,7 @@ def test_any_merges_give_the_peers_ids(merges: list[tuple[str, str]], texts: lis
         assert tokenizer.encode(text) == peers_ids(vocabulary, text)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(merges=merge_lists(), text=texts_of_letters, data=st.data())
 def test_ids_in_another_order_than_merges(merges: list[tuple[str, str]], text: str, data: st.DataObject) -> None:
     size = len(of_merges(merges).entries)
@@ -72,7 +72,7 @@ def test_ids_in_another_order_than_merges(merges: list[tuple[str, str]], text: s
     assert Tokenizer(vocabulary).encode(text) == peers_ids(vocabulary, text)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     corpus=st.lists(st.text(alphabet=f"{LETTERS}{LETTERS} é", max_size=60), min_size=1, max_size=6),
     size=st.integers(257, 320),
@@ -96,14 +96,14 @@ def test_what_does_not_follow_from_ranks_is_seen() -> None:
     assert of_merges([("a", "b"), ("ab", "c")]).follows_from_ranks()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(text=wild_texts)
 def test_gpt2s_ids_are_the_peers(gpt2: Tokenizer, gpt2_by_merges: Callable[[str], list[int]], text: str) -> None:
     assert gpt2.encode(text) == gpt2_by_merges(text)
     assert gpt2.decode(gpt2.encode(text)) == text
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(content=st.binary(max_size=300))
 def test_every_byte_comes_back(learn: Learn, content: bytes) -> None:
     tokenizer = learn(PROSE)
@@ -111,7 +111,7 @@ def test_every_byte_comes_back(learn: Learn, content: bytes) -> None:
     assert tokenizer.decode(tokenizer.encode_bytes(content)) == content.decode("utf-8", "replace")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(text=wild_texts)
 def test_bytes_of_a_text_are_encoded_as_the_text(learn: Learn, text: str) -> None:
     tokenizer = learn(PROSE)
@@ -169,7 +169,7 @@ def check_run(learn: Learn, text: str) -> None:
     assert ids == peers_ids(tokenizer.contents, text)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(pieces=st.lists(st.sampled_from(["a", " ", "\n", "\x85", "\x1c", "  ", "'s", "1", "\u2003"]), max_size=30))
 def test_cutting_long_spaces_changes_nothing(learn: Learn, pieces: list[str]) -> None:
     tokenizer = learn(PROSE)

@@ -83,7 +83,7 @@ def test_bfloat16_is_near_float32() -> None:
 
 
 @given(st.integers(1, 24), st.integers(1, 24), st.integers(0, 100))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_shape_gives_that_shape_and_no_long_vector(rows: int, columns: int, seed: int) -> None:
     result = muon.orthogonalise(drawn(2, rows, columns, seed=seed))
     assert result.shape == (2, rows, columns)

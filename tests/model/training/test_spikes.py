@@ -95,7 +95,7 @@ def test_a_threshold_of_nothing_turns_the_statistics_off_but_not_the_guard() -> 
 
 
 @given(st.lists(st.tuples(numbers, numbers), max_size=60))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_any_run_keeps_finite_statistics_within_the_window_and_survives_json(steps: list[tuple[float, float]]) -> None:
     decisions, state = after(steps)
     for values in (state["losses"], state["grad_norms"]):
@@ -109,7 +109,7 @@ def test_any_run_keeps_finite_statistics_within_the_window_and_survives_json(ste
 
 
 @given(st.lists(st.tuples(numbers, numbers), max_size=40), st.integers(0, 40))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_a_run_continued_from_its_saved_state_decides_alike(steps: list[tuple[float, float]], at: int) -> None:
     whole, end = after(steps)
     first, state = after(steps[:at])

@@ -1,7 +1,7 @@
 """Components of graphs, in one piece and in many."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -31,7 +31,6 @@ def as_dict(found: Components) -> dict[int, int]:
     return dict(zip(found.nodes.tolist(), found.labels.tolist(), strict=True))
 
 
-@settings(deadline=None)
 @given(EDGES)
 def test_components_are_scipys(edges: list[tuple[int, int]]) -> None:
     assert as_dict(components(*arrays(edges))) == (with_scipy(edges) if edges else {})
@@ -48,7 +47,6 @@ def test_components_of_a_large_random_graph_are_scipys() -> None:
     assert len(np.unique(np.stack([labels, found.labels]), axis=1).T) == count
 
 
-@settings(deadline=None)
 @given(EDGES, st.randoms(use_true_random=False))
 def test_any_tree_of_merges_gives_the_same(edges: list[tuple[int, int]], random: object) -> None:
     combine = JoinComponents()

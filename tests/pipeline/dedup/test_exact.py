@@ -2,7 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.dedup.exact import content_keys, link_keys, twins
@@ -11,7 +11,6 @@ from pipeline.dedup.sources import Standing
 ROW = st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 3), st.sampled_from([0, 1, 2]))
 
 
-@settings(deadline=None)
 @given(st.lists(ROW, max_size=40), st.randoms(use_true_random=False))
 def test_of_equal_documents_the_best_stays(rows: list[tuple[int, int, int, int]], random: object) -> None:
     order = random.sample(range(len(rows)), len(rows))  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
 """Who stays and who falls."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.dedup.keepers import Cause, Edges, Falls, choose, follow
@@ -67,7 +67,6 @@ def test_equal_documents_follow() -> None:
     assert found.cause.tolist() == [Cause.NEAR, Cause.REFERENCE, Cause.EXACT, Cause.REFERENCE]
 
 
-@settings(deadline=None)
 @given(
     st.sets(st.tuples(st.integers(0, 30), st.integers(0, 30)).filter(lambda e: e[0] != e[1]), max_size=80),
     st.lists(st.integers(0, 5), min_size=31, max_size=31),

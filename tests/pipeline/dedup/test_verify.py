@@ -1,7 +1,7 @@
 """Similarities: estimated from digests, measured on shingles."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import minhash
@@ -16,7 +16,6 @@ def packed(sets: list[set[int]]) -> ShingleSets:
     return ShingleSets(hashes, np.cumsum([0, *map(len, sets)]))
 
 
-@settings(deadline=None)
 @given(SETS, SETS)
 def test_similarities_are_those_of_sets(one: list[set[int]], other: list[set[int]]) -> None:
     places = [(a, b) for a in range(len(one)) for b in range(len(other))]

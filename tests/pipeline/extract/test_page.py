@@ -119,7 +119,7 @@ def test_hostile_pages_end(name: str) -> None:
     assert time.process_time() - start < 15, "5 s on an idle machine"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.binary(max_size=3000), st.sampled_from(["", "text/html", "text/html; charset=utf-16", "text/html; charset=x"])
 )

@@ -22,7 +22,7 @@ def _rows(start: int, end: int) -> pa.Table:
     return pa.table([ids, scores], schema=SCHEMA)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(cuts=st.lists(st.integers(0, 10_000)))
 def test_the_cut_into_pieces_does_not_change_a_byte(cuts: list[int], tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("files")

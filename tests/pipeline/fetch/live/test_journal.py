@@ -98,7 +98,7 @@ def test_records_that_a_power_cut_took_are_not_believed(tmp_path: Path, lost: in
     gzip.decompress(warc.read_bytes())
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 3000), st.integers(0, 3000))
 def test_cut_anywhere_what_is_told_is_there(
     tmp_path_factory: pytest.TempPathFactory, line_bytes: int, warc_bytes: int
