@@ -192,7 +192,7 @@ class Extract(Section):
     deadline_seconds: Seconds = 10
     """A page that takes longer ends as extraction_timeout."""
     memory_bytes: Annotated[int, pydantic.Field(ge=256 * 1024**2)] = 2 * 1024**3
-    """The address space of a child, half of the least of which its libraries take; a page that needs more ends as
+    """The address space of a child, of which its libraries take some 140 MB; a page that needs more ends as
     extraction_crash."""
     max_crash_share: Share = 0.1
     """A larger share of pages that crash or take too long stops the run: not the pages are ill but the machine."""

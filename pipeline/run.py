@@ -465,11 +465,13 @@ class Run:
         arguments = [*self.beam_arguments, *dataflow.job_arguments(self.config, job)]
         try:
             runners.execute(lambda pipeline: pipeline | transform, self.config.runner, arguments, self.engine)
-        except BaseException as error:
+        except Exception as error:
             sentence = dataflow.sentence(error) if self.config.runner.name == dataflow.NAME else None
-            if sentence is not None:
-                raise UserError(sentence) from error
-            if self.config.runner.name == dataflow.NAME and not isinstance(error, Exception):
+            if sentence is None:
+                raise
+            raise UserError(sentence) from error
+        except BaseException:  # Ctrl-C and SIGTERM
+            if self.config.runner.name == dataflow.NAME:
                 log.warning("%s", dataflow.goes_on(self.config, job))
             raise
 

@@ -152,7 +152,7 @@ def goes_on(config: CorpusConfig, step: str) -> str:
     )
 
 
-def sentence(error: BaseException) -> str | None:
+def sentence(error: Exception) -> str | None:
     """What a failure to send a job means, for the user; None for any other failure."""
     words = " ".join(str(error).split())
     if type(error).__name__ == _ACTIVE:

@@ -86,9 +86,10 @@ def choose(chances: npt.ArrayLike, words: Sequence[int]) -> Judgement:
     SIGIR 1995).
     """
     likely, sizes = np.asarray(chances, np.float64), np.asarray(words)
-    wanted = np.cumsum(sizes * likely)[-1]
+    gains = sizes * likely
+    wanted = np.cumsum(gains)[-1]
     order = np.argsort(-likely, kind="stable")
-    promises = 2 * np.cumsum((sizes * likely)[order]) / (np.cumsum(sizes[order]) + wanted)
+    promises = 2 * np.cumsum(gains[order]) / (np.cumsum(sizes[order]) + wanted)
     best = int(promises.argmax())
     kept = np.zeros(len(sizes), np.bool_)
     kept[order[: best + 1]] = True

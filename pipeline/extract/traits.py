@@ -23,7 +23,7 @@ from pipeline.extract.blocks import Block, Blocks, Mark
 Numbers = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 Rows = Numbers | npt.NDArray[np.bool_]
-Number = TypeVar("Number", Numbers, Indices)
+Values = TypeVar("Values", Numbers, Indices)
 
 _SENTENCE_ENDS = frozenset('.!?:;…。！？"”’)')
 _TAGS = ("p", "h1", "h2", "h3", "h4", "div", "pre", "li", "td", "dd", "button", "figcaption")
@@ -71,7 +71,8 @@ _MARKS = np.array([[int(mark)] for mark in Mark])
 class Containers:
     """Sums over the block-level elements of a page, and each block's way up through them.
 
-    words, linked, prose: of each element with all that it holds, one number an element. nodes: each block's element.
+    words, linked, prose: of each element with all that it holds, one number an element. page_words, page_prose: of the
+    whole page, at least 1. nodes, block_words: each block's element and words.
     boxes: for each block (a column) the nearest elements with two blocks, with more than that, with more still, with
     100 words, with 300 words.
     """
@@ -79,16 +80,18 @@ class Containers:
     def __init__(self, page: Blocks) -> None:
         self.parents = page.parents
         self.nodes = _integers(block.node for block in page.blocks)
+        self.block_words = _integers(block.words for block in page.blocks)
         ends = _ends(page.parents)
-        self.words = self._summed([block.words for block in page.blocks], ends)
+        self.words = self._summed(self.block_words, ends)
         self.linked = self._summed([block.linked for block in page.blocks], ends)
         self.prose = self._summed([block.words if is_prose(block) else 0 for block in page.blocks], ends)
+        self.page_words, self.page_prose = max(1, self.words[0]), max(1, self.prose[0])
         self._word_list = self.words.tolist()
         self._count_list = self._summed([1] * len(page.blocks), ends).tolist()
         ways = {node: self._way_up(node) for node in dict.fromkeys(self.nodes.tolist())}
         self.boxes = np.array([ways[node] for node in self.nodes.tolist()], np.int64).reshape(-1, 5).T
 
-    def _summed(self, values: Sequence[int], ends: Indices) -> Indices:
+    def _summed(self, values: Sequence[int] | Indices, ends: Indices) -> Indices:
         """The sum over each element's subtree, of values that belong to blocks."""
         own = np.bincount(self.nodes, weights=values, minlength=len(self.parents)).astype(np.int64)
         before: Indices = np.concatenate([[0], np.cumsum(own)])
@@ -133,7 +136,7 @@ def add_up(values: list[float], parents: Sequence[int]) -> list[float]:
 
 def traits(page: Blocks, containers: Containers) -> Numbers:
     """The numbers named in `TRAITS`: a row a trait, a column a block."""
-    words = _integers(b.words for b in page.blocks)
+    words = containers.block_words
     length, linked = np.minimum(words, 40) / 40, _integers(b.linked for b in page.blocks) / words
     tags = _numbered(_SAME_TAG.get(b.tag, b.tag) for b in page.blocks)
     return np.vstack([
@@ -141,7 +144,7 @@ def traits(page: Blocks, containers: Containers) -> Numbers:
         *_of_elements(page.blocks, tags),
         *_of_containers(containers),
         *_of_neighbours(length, linked, tags),
-        *_of_places(page.blocks, words, linked, containers),
+        *_of_places(page.blocks, linked, containers),
     ])  # fmt: skip
 
 
@@ -160,12 +163,12 @@ def _of_elements(blocks: Sequence[Block], tags: Indices) -> Iterator[Rows]:
 
 
 def _of_containers(c: Containers) -> Iterator[Rows]:
-    total, prose, logarithms = max(1, c.words[0]), max(1, c.prose[0]), _log1p(np.maximum(1, c.words))
+    logarithms = _log1p(np.maximum(1, c.words))
     box, outer, _, hundred, _ = c.boxes
     for nodes in (box, outer, hundred):
         words = np.maximum(1, c.words[nodes])
-        yield from (c.linked[nodes] / words, logarithms[nodes], words / total)
-        yield from (c.prose[nodes] / prose, c.prose[nodes] / words)
+        yield from (c.linked[nodes] / words, logarithms[nodes], words / c.page_words)
+        yield from (c.prose[nodes] / c.page_prose, c.prose[nodes] / words)
 
 
 def _of_neighbours(length: Numbers, linked: Numbers, tags: Indices) -> Iterator[Rows]:
@@ -173,9 +176,8 @@ def _of_neighbours(length: Numbers, linked: Numbers, tags: Indices) -> Iterator[
         yield from (_moved(length, distance, 0.0), _moved(linked, distance, 1.0), _moved(tags, distance, -1) == tags)
 
 
-def _of_places(blocks: Sequence[Block], words: Indices, linked: Numbers, c: Containers) -> Iterator[Rows]:
-    n = len(blocks)
-    total, prose = max(1, c.words[0]), max(1, c.prose[0])
+def _of_places(blocks: Sequence[Block], linked: Numbers, c: Containers) -> Iterator[Rows]:
+    n, words, total = len(blocks), c.block_words, c.page_words
     places = np.arange(n)
     long = np.flatnonzero((words >= 20) & (linked * 4 < 1))
     first_prose, last_prose = (long[0], long[-1]) if len(long) else (0, n)
@@ -184,7 +186,7 @@ def _of_places(blocks: Sequence[Block], words: Indices, linked: Numbers, c: Cont
     yield from ((np.cumsum(words) - words) / total, places / n, places < first_prose, places > last_prose)
     yield from (places < (-1 if h1 is None else h1), np.full(n, h1 is None))
     yield np.array([min(copies[block.text], 4) - 1.0 for block in blocks])
-    for of_the_page in (math.log1p(total), prose / total, c.linked[0] / total):
+    for of_the_page in (math.log1p(total), c.page_prose / total, c.linked[0] / total):
         yield np.full(n, of_the_page)
 
 
@@ -219,7 +221,7 @@ def _log1p(values: npt.NDArray[np.generic]) -> Numbers:
     return np.array([math.log1p(value) for value in values.tolist()])
 
 
-def _moved(values: Number, distance: int, beyond: float) -> Number:
+def _moved(values: Values, distance: int, beyond: float) -> Values:
     """For each block the value of the one `distance` further; `beyond` past the page's ends."""
     moved = np.full_like(values, beyond)
     if distance > 0:
@@ -235,7 +237,7 @@ def neighbour_traits(page: Blocks, containers: Containers, chances: Numbers) -> 
     chances: the first judgement, in (0, 1), one a block. A block's own chance tells nothing that its traits do not.
     """
     blocks, c = page.blocks, containers
-    weights = np.minimum(_integers(b.words for b in blocks), 60) + 0.5
+    weights = np.minimum(c.block_words, 60) + 0.5
     good = weights * chances
     passed = np.cumsum(good)
     all_good = passed[-1]

@@ -44,6 +44,12 @@ def start(script: str, process_group: int | None = None) -> subprocess.Popen[str
     )  # fmt: skip
 
 
+def next_line(parent: subprocess.Popen[str]) -> str:
+    """What it prints next."""
+    assert parent.stdout is not None
+    return parent.stdout.readline()
+
+
 def alive(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE

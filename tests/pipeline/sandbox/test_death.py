@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.sandbox import Done, Lane, Limits, Sandbox
 from tests.pipeline import sandbox_tasks as tasks
-from tests.pipeline.sandbox.pools import alive, start, until, verdicts
+from tests.pipeline.sandbox.pools import alive, next_line, start, until, verdicts
 
 
 def test_an_idle_child_that_is_killed_is_replaced(pool: Sandbox[Any, Any]) -> None:
@@ -30,8 +30,7 @@ def test_children_die_with_a_parent_that_is_killed() -> None:
         "print(*s.pids(), flush=True); time.sleep(600)"
     )
     with parent:
-        assert parent.stdout is not None
-        pids = [int(word) for word in parent.stdout.readline().split()]
+        pids = [int(word) for word in next_line(parent).split()]
         assert len(pids) == 3
         parent.kill()
     until(lambda: not any(alive(pid) for pid in pids))
@@ -48,11 +47,10 @@ def test_ctrl_c_is_the_parents_to_answer() -> None:
         process_group=0,
     )
     with parent:
-        assert parent.stdout is not None
-        pids = [int(word) for word in parent.stdout.readline().split()]
+        pids = [int(word) for word in next_line(parent).split()]
         time.sleep(0.3)
         os.killpg(parent.pid, signal.SIGINT)
-        assert parent.stdout.readline() == "['still here']\n"
+        assert next_line(parent) == "['still here']\n"
         assert parent.wait(20) == 0
     until(lambda: not any(alive(pid) for pid in pids))
 
@@ -67,13 +65,12 @@ def test_a_standstill_of_the_whole_group_makes_nothing_late() -> None:
         process_group=0,
     )
     with parent:
-        assert parent.stdout is not None
-        parent.stdout.readline()
+        next_line(parent)
         time.sleep(0.3)
         os.killpg(parent.pid, signal.SIGSTOP)
         time.sleep(3)
         os.killpg(parent.pid, signal.SIGCONT)
-        assert parent.stdout.readline() == "[Done(value='awake')]\n"
+        assert next_line(parent) == "[Done(value='awake')]\n"
 
 
 def test_time_in_which_the_keeper_was_blind_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
