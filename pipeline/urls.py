@@ -24,7 +24,7 @@ _DROPPED_BY_WHATWG = re.compile(r"[\t\n\r]+")
 # Addresses that any WHATWG parser returns as they are: half the time of reading a dump went into parsing these. What a
 # parser might change is left out: percent signs and dots after slashes in paths, capitals, xn-- and numbers in hosts.
 _PLAIN = re.compile(
-    r"https?://(?:(?!xn--)[a-z0-9_-]++\.)++(?!xn--)[a-z]++(?:/(?!\.)[A-Za-z0-9_~!$()*+,;:@=.-]*+)++"
+    r"https?://(?:(?!xn--)[a-z0-9_-]++\.)+(?!xn--)[a-z]++(?:/(?!\.)[A-Za-z0-9_~!$()*+,;:@=.-]*+)+"
     r"(\?[A-Za-z0-9_~!$()*+,;:@=.?&%/-]*+)?"
 )
 # What a name server can be asked for; WHATWG also lets pass hosts such as `a&b`, at which no page lies.
