@@ -2,7 +2,9 @@
 
 import datetime
 import ipaddress
+import json
 import re
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 import pydantic
@@ -233,17 +235,30 @@ class Publish(Section):
     """OpenAI's list of WebText's top domains (domains.txt of openai/gpt-2), for the report to compare with."""
 
 
+def _as_beam_takes_it(value: object) -> object:
+    if isinstance(value, Mapping):
+        return json.dumps(value, sort_keys=True)
+    if isinstance(value, list) and all(isinstance(each, str | int | float) for each in value):
+        return [str(each) for each in value]
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise ValueError("give text, a number, true or false, a list of these, or a mapping, which Beam is given as JSON")
+
+
+PipelineOption = Annotated[str | int | float | bool | list[str] | None, pydantic.BeforeValidator(_as_beam_takes_it)]
+
+
 class Runner(Section):
     """What executes the pipeline; configs/runners/ has one of each kind."""
 
     name: Literal["direct", "spark", "flink", "dataflow"] = "direct"
     """direct: this process, with child processes for extraction."""
-    options: dict[str, str | int | float | bool | list[str] | None] = pydantic.Field(default_factory=dict)
-    """Pipeline options, given to Beam as they are. `spark_master_url` and `flink_master` name a cluster; without one
-    this machine is all. `environment_type` tells in what Python workers run: LOOPBACK, this process's, which is the
-    default on this machine; PROCESS, `webtext-worker` of the same path as here on every machine, which is the default
-    on a cluster; EXTERNAL, worker pools that were started before; DOCKER, an image. With `job_endpoint` a job server is
-    used that runs already."""
+    options: dict[str, PipelineOption] = pydantic.Field(default_factory=dict)
+    """Pipeline options, given to Beam as they are; a mapping as JSON, for `environment_config`. `spark_master_url` and
+    `flink_master` name a cluster; without one this machine is all. `environment_type` tells in what Python workers run:
+    LOOPBACK, this process's, which is the default on this machine; PROCESS, `webtext-worker` of the same path as here
+    on every machine, which is the default on a cluster; EXTERNAL, worker pools that were started before; DOCKER, an
+    image. With `job_endpoint` a job server is used that runs already."""
     job_server: str = ""
     """The jar of Beam's job server for Spark or Flink; empty: the one that `make job-server` built."""
     memory: Annotated[str, pydantic.Field(pattern="^[0-9]+[kmgKMG]$")] = "2g"

@@ -47,3 +47,26 @@ def test_a_mistake_in_the_file_is_told_with_its_name(tmp_path: Path) -> None:
     file.write_text("name: spark\nmemory: much\n")
     with pytest.raises(UserError, match=rf"{file}: runner.memory = 'much'"):
         config("--runner", str(file))
+
+
+@pytest.mark.parametrize(
+    ("written", "given"),
+    [
+        ('{"command": "/opt/worker", "env": {"A": "1"}}', '{"command": "/opt/worker", "env": {"A": "1"}}'),
+        ("[a, 1]", ["a", "1"]),
+        ("3", 3),
+        ("true", True),
+        ("0.5", 0.5),
+        ("host:50000", "host:50000"),
+    ],
+)
+def test_an_option_comes_to_beam_as_it_takes_it(written: str, given: object) -> None:
+    options = config("--set", f"runner.options.environment_config={written}").runner.options
+    assert options["environment_config"] == given
+    assert type(options["environment_config"]) is type(given)
+
+
+@pytest.mark.parametrize("written", ["2026-01-01", "[[a]]", "[{a: b}]"])
+def test_what_no_option_can_be_is_one_sentence(written: str) -> None:
+    with pytest.raises(UserError, match=r"^--set: runner\.options\.x = .*: give text, a number[^.]*\.$"):
+        config("--set", f"runner.options.x={written}")
