@@ -11,7 +11,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from pipeline import flattening, harness
 from pipeline.config import Runner
-from pipeline.engines import Engine, NoEngine
+from pipeline.engines import Engine, NoEngine, environment
 from webtext.errors import UserError
 
 BEAM_RUNNERS = {"spark": "PortableRunner", "flink": "PortableRunner", "dataflow": "DataflowRunner"}
@@ -40,7 +40,11 @@ def execute(
             flattening.give_one_coder(pipeline)
         pipeline.run().wait_until_finish()
     except (Exception, KeyboardInterrupt) as error:
-        sentence = user_sentence(error) or engine.obituary(interrupted=isinstance(error, KeyboardInterrupt))
+        sentence = (
+            user_sentence(error)
+            or environment.sentence(str(error))
+            or engine.obituary(interrupted=isinstance(error, KeyboardInterrupt))
+        )
         if sentence is None:
             raise
         raise UserError(sentence) from None

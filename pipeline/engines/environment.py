@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,12 @@ CACHE_MILLISECONDS = 3_600_000
 
 WORKING_FOLDER = "WEBTEXT_WORKING_FOLDER"
 """Tells workers from where relative paths lead."""
+
+_NO_WORKER = re.compile(
+    r"java\.(?:lang\.IllegalStateException|io\.IOException): "
+    r"(?P<what>Process died with exit code .*|Cannot run program .*|error=\d+, .*|Received exit code .*)"
+)
+"""What Beam's Java says where it starts Python workers, as processes or in containers."""
 
 
 def kind(given: Options, *, here: bool) -> str:
@@ -31,6 +38,21 @@ def worker_options(given: Options, *, here: bool) -> Options:
     if chosen == "PROCESS":
         defaults["environment_config"] = json.dumps(_process())
     return {**defaults, **given}
+
+
+def sentence(words: str) -> str | None:
+    """What the failure of a pipeline means, for the user, if it is that Python workers did not start or did not last.
+
+    words: of the error that Beam raises.
+    """
+    found = _NO_WORKER.search(words)
+    if found is None:
+        return None
+    return (
+        f"a Python worker did not start, or died ({found['what'].strip()[:200]}): webtext must be at the same path on "
+        "every machine, or runner.options.environment_config name what starts there, with memory as docs/running.md "
+        "tells; what workers said is in the logs of the job server and of the executors."
+    )
 
 
 def _process() -> Mapping[str, object]:

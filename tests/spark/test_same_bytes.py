@@ -192,3 +192,19 @@ def test_a_users_mistake_that_a_worker_finds_is_the_sentence_alone(
     assert done.returncode == 2, done.stderr
     assert done.stderr.splitlines()[-1].startswith("error: dedup.references: "), done.stderr
     assert quiet(done.stderr), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("runner", "command", "words"),
+    [("spark-local", "/nowhere/worker", "No such file"), ("flink", "/bin/false", "Process died with exit code 1")],
+)
+def test_workers_that_do_not_start_are_a_sentence(
+    runner: str, command: str, words: str, tmp_path: Path, webtext: Webtext
+) -> None:
+    started = ["--set", "runner.options.environment_type=PROCESS"]
+    started += ["--set", f'runner.options.environment_config={{"command": "{command}"}}']
+    done = webtext(*SAMPLE, *on(runner, tmp_path / "run"), *started)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: a Python worker did not start, or died ("), done.stderr
+    assert words in done.stderr.splitlines()[-1]
+    assert quiet(done.stderr), done.stderr
