@@ -8,7 +8,7 @@ from webtext.errors import UserError
 
 def add_config(parser: argparse.ArgumentParser, file: str, override: str) -> None:
     """`--config` and `--set`, read by `webtext.settings.load`; `file` and `override` are the help's examples."""
-    parser.add_argument("--config", metavar="FILE", help=f"a YAML file, for example {file}")
+    parser.add_argument("--config", metavar="FILE", help=f"a YAML file, here or far away (gs://), for example {file}")
     parser.add_argument(
         "--set",
         dest="overrides",

@@ -3,13 +3,13 @@
 import difflib
 import types
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
 import pydantic
 import yaml
 
+from webtext import storage
 from webtext.errors import UserError
 
 
@@ -30,8 +30,8 @@ def load(
 ) -> Config:
     """Read a config.
 
-    path: a YAML file, or None for defaults alone. sections: YAML files that take the place of sections of it, by the
-    sections' names. overrides: `a.b=value`, value in YAML, applied from left to right.
+    path: a YAML file, here or far away, or None for defaults alone. sections: YAML files that take the place of
+    sections of it, by the sections' names. overrides: `a.b=value`, value in YAML, applied from left to right.
     Raises UserError for a file that cannot be read, a wrong key or a wrong value: it names the key, the value and what
     is allowed.
     """
@@ -60,9 +60,10 @@ def dump(config: Section) -> dict[str, Any]:
 
 def _read(path: str) -> dict[str, Any]:
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = storage.read_bytes(path).decode("utf-8")
     except OSError as error:
-        raise UserError(f"cannot read the config {path}: {error.strerror}; give the path of a YAML file.") from None
+        reason = error.strerror or "No such file or directory"  # the usual words are this machine's alone
+        raise UserError(f"cannot read the config {path}: {reason}; give the path of a YAML file.") from None
     except UnicodeDecodeError:
         raise UserError(f"the config {path} is not UTF-8 text; save it as UTF-8.") from None
     try:

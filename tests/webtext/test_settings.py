@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import fsspec
 import pytest
 import yaml
 
@@ -81,6 +82,16 @@ def test_a_missing_file_and_one_that_is_not_text_are_told(tmp_path: Path) -> Non
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="UTF-8"):
         settings.load(CorpusConfig, str(tmp_path / "binary.yaml"))
+
+
+def test_a_file_may_be_far_away() -> None:
+    with fsspec.open("memory://settings-test/my config.yaml", "w", encoding="utf-8") as file:
+        file.write("output: ünïcode\n")
+    assert settings.load(CorpusConfig, "memory://settings-test/my config.yaml").output == "ünïcode"
+    with pytest.raises(UserError, match=r"^cannot read the config memory://settings-test/none\.yaml: No such file"):
+        settings.load(CorpusConfig, "memory://settings-test/none.yaml")
+    with pytest.raises(UserError, match=r"cannot reach nowhere://a\.yaml"):
+        settings.load(CorpusConfig, "nowhere://a.yaml")
 
 
 def test_every_key_is_documented_where_it_is_defined() -> None:
