@@ -2,19 +2,18 @@
 
 import contextlib
 import logging
-import os
 import re
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from pipeline.engines import lifeline
 from pipeline.engines.engine import Options
 from pipeline.engines.java import OUT_OF_MEMORY_EXIT_CODE
 from webtext.errors import UserError
@@ -29,15 +28,6 @@ SECONDS_TO_NOTICE = 0.2
 SECONDS_TO_BE_MISSED = 3
 SECONDS_TO_BE_SEEN_DEAD = 5
 """A connection breaks a little before the process that held it has ended."""
-
-UNTIL_PARENT_DIES = """\
-import ctypes, os, sys
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL: it stays when Java takes this process over
-if os.getppid() == int(sys.argv[1]):
-    os.execv(sys.argv[2], sys.argv[2:])
-"""
-
 
 log = logging.getLogger("webtext")
 
@@ -87,11 +77,10 @@ class JobServer:
         if self._log.exists():
             self._log.replace(self._folder / EARLIER_LOG)
         self._port = _free_port()
-        shim = (sys.executable, "-I", "-S", "-c", UNTIL_PARENT_DIES, str(os.getpid()))
         with self._log.open("wb") as log:
             # A group of its own: Ctrl-C is this process's to answer.
             self._process = subprocess.Popen(  # noqa: S603 - our own command line
-                [*shim, *self._command.line(self._port, self._scratch)],
+                [*lifeline.ended_by(signal.SIGKILL), *self._command.line(self._port, self._scratch)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
