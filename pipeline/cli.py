@@ -8,6 +8,7 @@ import types
 from collections.abc import Sequence
 
 from pipeline import arguments, children
+from pipeline.config import CorpusConfig
 from pipeline.ledger import Stage
 
 EXAMPLES = """\
@@ -44,9 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
     """Build the corpus, or tell what would be built."""
-    config, until = arguments.config_of(given), Stage(given.until)
-    if beam_arguments:
-        _check(beam_arguments)
+    config, until = config_of(given, beam_arguments), Stage(given.until)
     if given.dry_run:
         sys.stdout.writelines(f"{line}\n" for line in _stages().plan(config, beam_arguments, until))
         return 0
@@ -64,10 +63,17 @@ def run(given: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
     return 0
 
 
-def _check(beam_arguments: Sequence[str]) -> None:
-    from pipeline import runners
+def config_of(given: argparse.Namespace, beam_arguments: Sequence[str]) -> CorpusConfig:
+    """The config that the options describe.
 
-    runners.check_arguments(beam_arguments)
+    Raises UserError for a wrong key or value, and for an option that Beam does not know either.
+    """
+    config = arguments.config_of(given)
+    if beam_arguments:
+        from pipeline import runners
+
+        runners.check_arguments(beam_arguments)
+    return config
 
 
 def _stages() -> types.ModuleType:

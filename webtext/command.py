@@ -40,6 +40,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "corpus": Command("pipeline.cli", "corpus", "build a corpus: from Reddit dumps and page archives to a release"),
     "dumps": Command("pipeline.harvest.inventory", "corpus", "which monthly dumps are needed, at hand and sound"),
+    "template": Command("pipeline.template.cli", "corpus", "write a Dataflow Flex Template, which starts runs"),
     "doctor": Command("pipeline.doctor.cli", "corpus", "say what would go wrong, before it does"),
     "train": Command("model.training.cli", "model", "train a GPT-2 on tokens, or go on with a run"),
     "finetune": Command("model.training.cli", "model", "train a GPT-2 from given weights on"),
@@ -83,11 +84,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    name = next((argument for argument in arguments if not argument.startswith("-")), None)
-    parser = _parser(name if name in COMMANDS else None)
-    parsed, unknown = parser.parse_known_args(arguments)
+    parsed, unknown = parse(arguments)
     logs.set_up(parsed.log_format, verbose=parsed.verbose)
     return int(_module(parsed.command).run(parsed, unknown))
+
+
+def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """What a command line says: the command's own options, and what is left over."""
+    name = next((argument for argument in arguments if not argument.startswith("-")), None)
+    return _parser(name if name in COMMANDS else None).parse_known_args(arguments)
 
 
 def _stopped(how: str, code: int) -> int:

@@ -9,19 +9,21 @@ import importlib.util
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from pipeline.config import CorpusConfig, Runner
 from pipeline.engines.engine import Options
 from webtext import storage
 from webtext.errors import UserError
 
-NAME = "dataflow"
+NAME: Final = "dataflow"
 REQUIRED = ("project", "region", "temp_location", "sdk_container_image")
 GIB = 1024**3
 PROCESS_BYTES = 1 * GIB
 """What one Python process of a worker takes beside its child processes."""
 
 _ACTIVE = "DataflowJobAlreadyExistsError"
+_AT_WORK = "a job of this run is still at work"
 _MISTAKES = "Pipeline has validations errors:"
 
 
@@ -73,12 +75,11 @@ def check(config: CorpusConfig, arguments: Sequence[str] = ()) -> None:
             f"the runner dataflow needs {', '.join(missing)}: set runner.options.{missing[0]} in the config, or give "
             f"--{missing[0]} on the command line; docs/dataflow.md tells what each is."
         )
-    if not str(given["temp_location"]).startswith("gs://"):
-        raise UserError(f"temp_location = {given['temp_location']}: Dataflow wants a folder of gs:// there.")
+    check_temp_location(given["temp_location"])
     if given.get("template_location"):
         raise UserError(
             "template_location: a template is one job, and a run is several, with work of this command in between; "
-            "send the run from a machine that stays, as docs/dataflow.md tells."
+            "webtext template writes one whose job is this command, as docs/dataflow.md tells."
         )
     for key in ("live", "fallbacks"):
         if getattr(config.fetch, key):
@@ -95,6 +96,12 @@ def check(config: CorpusConfig, arguments: Sequence[str] = ()) -> None:
         raise UserError(
             "the runner dataflow needs Beam's part for Google Cloud: pip install 'webtext[corpus,gcp,remote]'."
         )
+
+
+def check_temp_location(place: object) -> None:
+    """Raise UserError for a place where Dataflow can keep nothing."""
+    if not str(place).startswith("gs://"):
+        raise UserError(f"temp_location = {place}: Dataflow wants a folder of gs:// there.")
 
 
 def is_installed() -> bool:
@@ -157,12 +164,17 @@ def sentence(error: Exception) -> str | None:
     words = " ".join(str(error).split())
     if type(error).__name__ == _ACTIVE:
         return (
-            f"{words.rstrip('.')}: a job of this run is still at work; wait for its end, or cancel it with gcloud "
+            f"{words.rstrip('.')}: {_AT_WORK}; wait for its end, or cancel it with gcloud "
             "dataflow jobs cancel, and run the same command again."
         )
     if words.startswith(_MISTAKES):
         return f"runner.options: {words.removeprefix(_MISTAKES).strip()}"
     return None
+
+
+def awaits_a_job(sentence_of_failure: str) -> bool:
+    """Whether a run failed only because one of its jobs is still active, so that the same command will do later."""
+    return _AT_WORK in sentence_of_failure
 
 
 def plan(config: CorpusConfig, arguments: Sequence[str] = ()) -> list[str]:

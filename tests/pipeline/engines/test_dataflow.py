@@ -36,7 +36,7 @@ def test_an_option_without_default_is_asked_for(missing: str) -> None:
     ("overrides", "words"),
     [
         (["runner.options.temp_location=/tmp"], r"temp_location = /tmp: .* gs://"),
-        (["runner.options.template_location=gs://bucket/t"], r"template_location: a template is one job"),
+        (["runner.options.template_location=gs://bucket/t"], r"template_location: a template is one job.* webtext template writes one"),
         (["fetch.live=true", "fetch.contact=a@example.org"], r"fetch\.live asks the web from one machine"),
         (["fetch.fallbacks=[wayback]", "fetch.contact=a@example.org"], r"fetch\.fallbacks asks the web"),
         (["output=runs/sample"], r"output: .* cannot reach runs/sample"),
@@ -104,8 +104,10 @@ def test_failures_to_send_are_sentences() -> None:
 
     active = DataflowJobAlreadyExistsError("There is already active job named webtext-1-links.")
     assert "cancel it with gcloud" in str(dataflow.sentence(active))
+    assert dataflow.awaits_a_job(str(dataflow.sentence(active)))
     mistake = ValueError("Pipeline has validations errors: \nInvalid Project ID (p).")
     assert dataflow.sentence(mistake) == "runner.options: Invalid Project ID (p)."
+    assert not dataflow.awaits_a_job(str(dataflow.sentence(mistake)))
     assert dataflow.sentence(ValueError("a defect")) is None
 
 
