@@ -458,8 +458,13 @@ class Run:
         summarise: Callable[[Iterable[Any]], Results] = results.added_up,
         job: str = "",
     ) -> Results:
-        self._execute(transform | results.WriteResults(stage.folder, summarise), job or stage.name)
-        return results.read(stage.folder)
+        job = job or stage.name
+        left = results.left_behind(stage.folder, job)
+        if left is not None:
+            log.info("%-11sthe job %s had come to its end: its results are taken", stage.name, job)
+            return left
+        self._execute(transform | results.WriteResults(stage.folder, job, summarise), job)
+        return results.read(stage.folder, job)
 
     def _execute(self, transform: beam.PTransform, job: str) -> None:
         arguments = [*self.beam_arguments, *dataflow.job_arguments(self.config, job)]

@@ -36,7 +36,7 @@ def transforms(run: str, against: tuple[str, ...], hints: Mapping[str, str]) -> 
         "duplicates": FindDuplicates(run, 4, against=against),
         "corpus": PublishRelease(run, 4, 128),
     }
-    return {name: job | WriteResults(f"{run}/{name}", results.added_up) for name, job in jobs.items()}
+    return {name: job | WriteResults(f"{run}/{name}", name, results.added_up) for name, job in jobs.items()}
 
 
 def fill(pipeline: beam.Pipeline, transform: beam.PTransform) -> beam.Pipeline:

@@ -62,8 +62,8 @@ class FetchRun:
         """The stage's results."""
         transform = FindPages(self.places, [str(path) for path in archives], max_bytes, judge)
         with beam.Pipeline(runner=FnApiRunner()) as pipeline:
-            _ = pipeline | transform | WriteResults(self.places.pages, summed_up)
-        return results.read(self.places.pages)
+            _ = pipeline | transform | WriteResults(self.places.pages, "pages", summed_up)
+        return results.read(self.places.pages, "pages")
 
     def index(self) -> list[dict[str, Any]]:
         """All rows of the page index, in the order of the partitions."""

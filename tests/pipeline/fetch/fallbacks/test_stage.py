@@ -41,9 +41,9 @@ def test_links_that_no_archive_at_hand_has(tmp_path: Path, run: FetchRun) -> Non
         pages = FindPages(run.places, [str(at_hand)], MEGABYTE, fallbacks=asking)
         kept = functools.partial(files.archives, run.places.pages)
         with beam.Pipeline(runner=FnApiRunner()) as pipeline:
-            _ = pipeline | pages | WriteResults(run.places.pages, functools.partial(summed_up, kept=kept))
+            _ = pipeline | pages | WriteResults(run.places.pages, "pages", functools.partial(summed_up, kept=kept))
         asked = len(one.hits) + len(two.hits)
-    found = results.read(run.places.pages)
+    found = results.read(run.places.pages, "pages")
     ends = {row["url"].rpartition("/")[2]: (row["source"], row["outcome"], row["reason"]) for row in run.index()}
     assert ends == {
         "here": ("warc", "fetched", ""),
