@@ -105,7 +105,9 @@ def test_a_second_command_in_the_same_place_is_refused(tmp_path: Path, webtext: 
     run = tmp_path / "run"
     with begun(run) as process:
         wait_until((run / "links").exists, process)
+        process.send_signal(signal.SIGSTOP)  # else it may be done before the second has begun
         second = webtext(*SAMPLE, "--set", f"output={run}")
+        process.send_signal(signal.SIGCONT)
         assert second.returncode == 2, second.stderr
         assert second.stderr == f"error: another webtext works in {run}; wait for its end or choose another output.\n"
         assert second.stdout == ""
