@@ -3,9 +3,10 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from model.sampling.choosing import Choice, choose, probabilities
@@ -27,9 +28,11 @@ def reference(logits: Sequence[float], choice: Choice) -> list[float]:
     if choice.temperature == 0:
         best = [index for index, logit in enumerate(logits) if logit == max(logits)]
         return [1 / len(best) if index in best else 0.0 for index in range(len(logits))]
-    kept = sorted(logits, reverse=True)[: choice.top_k or len(logits)]
-    largest = max(logits)
-    weights = [math.exp((x - largest) / choice.temperature) if x >= kept[-1] else 0.0 for x in logits]
+    # In fp32, in which logits that hardly differ are equals.
+    below = np.array(logits, np.float32) - np.float32(max(logits))
+    scaled: list[float] = (below / np.float32(choice.temperature)).tolist()
+    kept = sorted(scaled, reverse=True)[: choice.top_k or len(logits)]
+    weights = [math.exp(x) if x >= kept[-1] else 0.0 for x in scaled]
     shares = [weight / math.fsum(weights) for weight in weights]
     if choice.top_p < 1:
         reached, least = 0.0, 0.0
@@ -46,6 +49,7 @@ def reference(logits: Sequence[float], choice: Choice) -> list[float]:
 
 
 @given(LOGITS, CHOICES)
+@example([0.0, 0.5, 0.5, 3.4e-33], Choice(top_k=3))
 def test_probabilities_are_those_of_the_slow_reference(logits: list[float], choice: Choice) -> None:
     expected = reference(logits, choice)
     found = probabilities(torch.tensor([logits]), choice)[0]
