@@ -1,8 +1,12 @@
-"""Beam's Python worker, be it a thread of this process or a process of its own: two habits that it must lose."""
+"""Beam's Python worker, be it a thread of this process or a process of its own: three habits that it must lose."""
 
+import functools
 import inspect
+import weakref
+from typing import Any
 
 from apache_beam.runners.worker import sdk_worker, statesampler
+from apache_beam.transforms import userstate
 
 SAMPLING_PERIOD_MS = 5
 
@@ -11,6 +15,7 @@ def prepare() -> None:
     """Change Beam in this process; once is enough, and more does no harm."""
     _end_bundles_at_once()
     _leave_errors_to_their_readers()
+    _look_for_state_once()
 
 
 def _end_bundles_at_once() -> None:
@@ -26,3 +31,22 @@ def _end_bundles_at_once() -> None:
 def _leave_errors_to_their_readers() -> None:
     """Print no traceback of what a step raised: it is told to the runner, which raises it where the pipeline ends."""
     vars(sdk_worker)["print"] = lambda *_arguments, **_options: None
+
+
+def _look_for_state_once() -> None:
+    """Look through the methods of a DoFn for state and timers once, and not at every mention of it.
+
+    Four times for each took a tenth of the time of sending a pipeline through the local runner.
+    """
+    look = userstate.get_dofn_specs
+    if hasattr(look, "__wrapped__"):
+        return
+    seen: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+
+    @functools.wraps(look)
+    def remembered(dofn: Any) -> Any:
+        if dofn not in seen:
+            seen[dofn] = look(dofn)
+        return seen[dofn]
+
+    userstate.get_dofn_specs = remembered
