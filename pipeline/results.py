@@ -72,12 +72,13 @@ def read(folder: str, job: str) -> Results:
 def left_behind(folder: str, job: str) -> Results | None:
     """The results of a job that came to its end though the command that sent it did not; None where there are none.
 
-    Those with faults do not count, since what the user changed may have mended them, nor those whose files are gone.
+    Those with faults do not count, since what the user changed may have mended them, nor those whose files are gone or
+    that name none, of which nobody can tell.
     """
     if not storage.exists(storage.join(folder, _name(job))):
         return None
     found = read(folder, job)
-    return found if not found.faults and _are_there(folder, found.files) else None
+    return found if found.files and not found.faults and _are_there(folder, found.files) else None
 
 
 def _are_there(folder: str, files: Iterable[FileRecord]) -> bool:

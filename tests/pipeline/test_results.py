@@ -72,6 +72,15 @@ def test_a_job_that_found_a_fault_is(links: Links) -> None:
     assert storage.read_json(str(path)) == left
 
 
+def test_a_job_that_names_no_files_is(links: Links) -> None:
+    """As of reference texts: whether what it wrote is still there, nobody can tell."""
+    path = links.folder / "_results-links.json"
+    left = storage.read_json(str(path))
+    storage.write_json(str(links.folder), path.name, {**left, "files": []})
+    assert links.build() == 1
+    assert storage.read_json(str(path)) == left
+
+
 def test_a_job_on_other_input_is(links: Links) -> None:
     links.addresses.write_text("http://c.example.org/\n")
     assert links.build() == 1
