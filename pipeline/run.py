@@ -14,10 +14,9 @@ from typing import Any
 
 import apache_beam as beam
 
-from pipeline import children, engines, results, runners, summaries, watching
+from pipeline import children, engines, named_files, results, runners, summaries, watching
 from pipeline.config import CorpusConfig
 from pipeline.dedup import references
-from pipeline.dedup.sources import release_parts
 from pipeline.dedup.stage import FindDuplicates
 from pipeline.engines import dataflow
 from pipeline.extract import stage as extract
@@ -181,30 +180,8 @@ class Run:
     """The inputs of the last stage that was looked at."""
 
     def check_inputs(self) -> None:
-        """Look for every file that the config names, so that a typing error costs a second and not a night.
-
-        Raises UserError for the first that is not there.
-        """
-        section = self.config
-        if not section.harvest.dumps and not section.harvest.urls and section.harvest.reddit is None:
-            raise UserError("there are no links to begin with: give harvest.dumps or harvest.urls at least one file.")
-        for key, patterns in [
-            ("harvest.dumps", section.harvest.dumps),
-            ("harvest.urls", section.harvest.urls),
-            ("fetch.archives", section.fetch.archives),
-            ("fetch.commoncrawl_index", section.fetch.commoncrawl_index),
-            ("dedup.references", section.dedup.references),
-            ("publish.takedown", self._takedown_lists()),
-            ("publish.reference_domains", self._reference_domains()),
-        ]:
-            storage.expand(patterns, key)
-        self._check_earlier_releases()
-        for key, wanted in [("live", section.fetch.live), ("fallbacks", section.fetch.fallbacks)]:
-            if wanted and not storage.is_local(section.output):
-                raise UserError(
-                    f"fetch.{key} writes as it goes, which {section.output} cannot; fetch to a local output, or take "
-                    "the pages from fetch.archives."
-                )
+        """Raise UserError for the first file of the config that is not there, or not what it should be."""
+        named_files.check(self.config)
         _ = self._block_lists  # reads the user's own lists, and complains of them
 
     def ask_reddit(self) -> None:
@@ -255,7 +232,7 @@ class Run:
         archives = storage.expand(section.archives, "fetch.archives")
         archive_files = self._examine(archives)
         link_files = stages.outputs_of(links, Stage.LINKS)
-        index = self._examine(self._commoncrawl_index())
+        index = self._examine(named_files.commoncrawl_index(self.config))
         inputs = [*archive_files, *link_files]
         blocked = self._block_lists
         config: dict[str, Any] = {"block_lists": digest_of(blocked), "max_bytes": section.max_bytes}
@@ -313,7 +290,7 @@ class Run:
         section = self.config.dedup
         reference_files = storage.expand(section.references, "dedup.references")
         inputs = [
-            *self._examine([*reference_files, *self._earlier_releases()]),
+            *self._examine([*reference_files, *named_files.earlier_releases(self.config)]),
             *stages.outputs_of(documents, Stage.DOCUMENTS),
         ]
         stage = self._stage(Stage.DUPLICATES, section.model_dump(mode="json", exclude={"references"}), inputs)
@@ -343,9 +320,9 @@ class Run:
     def publish(self, links: Manifest, pages: Manifest, documents: Manifest, duplicates: Manifest) -> Manifest:
         """Everything -> corpus/, the release."""
         section = self.config.publish
-        takedown = self._takedown_lists()
+        takedown = named_files.takedown_lists(self.config)
         inputs = [
-            *self._examine([*takedown, *self._reference_domains()]),
+            *self._examine([*takedown, *named_files.reference_domains(self.config)]),
             *stages.outputs_of(links, Stage.LINKS),
             *stages.outputs_of(pages, Stage.PAGES),
             *stages.outputs_of(documents, Stage.DOCUMENTS),
@@ -392,33 +369,6 @@ class Run:
         return block_lists(
             section.blocked_domains, section.blocked_extensions, section.blocked_subreddits, section.allowed
         )
-
-    def _check_earlier_releases(self) -> None:
-        for folder in self.config.dedup.against:
-            release_parts(folder, self.config.dedup.permutations)
-            if not storage.exists(storage.join(folder, storage.MANIFEST)):
-                raise UserError(f"dedup.against: {folder} is not whole, it has no manifest; let its run end first.")
-            if storage.same_place(folder, self.folder(Stage.CORPUS)):
-                raise UserError(
-                    f"dedup.against: {folder} is this run's own release, which would be replaced; give the new one "
-                    "another output."
-                )
-
-    def _earlier_releases(self) -> list[str]:
-        """The manifests that stand for them."""
-        return [storage.join(folder, storage.MANIFEST) for folder in self.config.dedup.against]
-
-    def _commoncrawl_index(self) -> list[str]:
-        """The files of Common Crawl's columnar index, where it is asked."""
-        section = self.config.fetch
-        wanted = section.commoncrawl_index if "commoncrawl" in section.fallbacks else ()
-        return storage.expand(wanted, "fetch.commoncrawl_index")
-
-    def _takedown_lists(self) -> list[str]:
-        return [self.config.publish.takedown] if self.config.publish.takedown else []
-
-    def _reference_domains(self) -> list[str]:
-        return [self.config.publish.reference_domains] if self.config.publish.reference_domains else []
 
     def _examine(self, paths: Sequence[str]) -> list[FileRecord]:
         return stages.examine(paths, self.config.output, remember=not self.dry)

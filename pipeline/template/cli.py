@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pipeline import arguments
 from pipeline.config import Runner
 from pipeline.engines import dataflow
-from pipeline.template.specification import TAKEN, WITHOUT_PUBLIC_ADDRESSES, specification
+from pipeline.template.specification import IMAGE, TAKEN, WITHOUT_PUBLIC_ADDRESSES, specification
 from webtext import settings, storage
 from webtext.errors import UserError
 
@@ -24,7 +24,7 @@ A run is then started without a machine of your own:
     --parameters=config=gs://my-bucket/webtext.yaml,output=gs://my-bucket/runs/2017
 
 These of Beam's options are kept in the template, out of the runner's file or the command line; only the first must be
-given: {", ".join(sorted(TAKEN, key=lambda name: name != "sdk_container_image"))}, {WITHOUT_PUBLIC_ADDRESSES}.
+given: {", ".join(sorted(TAKEN, key=lambda name: name != IMAGE))}, {WITHOUT_PUBLIC_ADDRESSES}.
 All others are given to each run, in the parameter arguments. More: docs/dataflow.md.
 """
 
