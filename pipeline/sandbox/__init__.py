@@ -9,6 +9,8 @@ an item does to its child, the caller gets one verdict for it, every other item 
                 case Done(value): ...
                 case TimedOut() | Crashed() | Raised(): ...
 
+A task that returns an iterator is asked by `Sandbox.stream`, which hands out its values as they come.
+
 The task is anything that pickles by reference to an importable module: a function, a `functools.partial`, an instance
 of a frozen dataclass with `__call__`. Children start clean (never a fork of the caller) and do not look at the
 caller's `__main__`, so a pool can be made in a Beam worker, a notebook or a one-liner. A verdict does not depend on
@@ -20,6 +22,7 @@ It bounds accidents and hostile input, not a hostile task: children have the rig
 
 from pipeline.sandbox.leases import lease
 from pipeline.sandbox.pool import Lane, Sandbox
+from pipeline.sandbox.streams import Stream, StreamBrokenError
 from pipeline.sandbox.verdicts import Crashed, Done, Limits, Raised, SandboxError, TimedOut, Verdict, cores
 
 __all__ = [
@@ -30,6 +33,8 @@ __all__ = [
     "Raised",
     "Sandbox",
     "SandboxError",
+    "Stream",
+    "StreamBrokenError",
     "TimedOut",
     "Verdict",
     "cores",

@@ -1,7 +1,8 @@
 """What runs in a child process: read an item, do the task, write the answer, until the parent is gone.
 
 Both ways a message is eight bytes of length, little endian, and the message. The parent first sends the pickled task
-and warm-up, then pickled items. An answer is one byte that tells its kind, and a body.
+and warm-up, then pickled items. An answer is one byte that tells its kind, and a body; the values of a task that
+returns an iterator come before it, each as a part.
 """
 
 import ctypes
@@ -14,7 +15,7 @@ import signal
 import struct
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 LENGTH = struct.Struct("<Q")
@@ -22,6 +23,7 @@ PICKLE_PROTOCOL = 5
 
 READY = b"r"
 NOT_READY = b"n"
+PART = b"p"
 DONE = b"d"
 RAISED = b"e"
 OUT_OF_MEMORY = b"m"
@@ -42,7 +44,8 @@ def main() -> None:
         task = _prepare(requests, channel)
         try:
             while task is not None and (request := _receive(requests)) is not None:
-                _send(channel, *_answer(task, request))
+                for kind, body in _answers(task, request):
+                    _send(channel, kind, body)
         except MemoryError:
             _send(channel, OUT_OF_MEMORY, b"")
     os._exit(0)
@@ -96,13 +99,19 @@ def _prepare(requests: BinaryIO, channel: int) -> Callable[[Any], Any] | None:
     return task  # type: ignore[no-any-return]
 
 
-def _answer(task: Callable[[Any], Any], request: bytes) -> tuple[bytes, bytes]:
+def _answers(task: Callable[[Any], Any], request: bytes) -> Iterator[tuple[bytes, bytes]]:
     try:
-        return DONE, pickle.dumps(task(pickle.loads(request)), PICKLE_PROTOCOL)  # noqa: S301
-    except MemoryError:
+        value = task(pickle.loads(request))  # noqa: S301 - from our own parent
+        if isinstance(value, Iterator):
+            for part in value:
+                yield PART, pickle.dumps(part, PICKLE_PROTOCOL)
+            value = None
+        answer = DONE, pickle.dumps(value, PICKLE_PROTOCOL)
+    except (MemoryError, GeneratorExit):
         raise
     except BaseException as error:  # noqa: BLE001 - even SystemExit is only this item's end
-        return RAISED, pickle.dumps((type(error).__qualname__, _message(error)), PICKLE_PROTOCOL)
+        answer = RAISED, pickle.dumps((type(error).__qualname__, _message(error)), PICKLE_PROTOCOL)
+    yield answer
 
 
 def _message(error: BaseException) -> str:

@@ -10,7 +10,7 @@ import time
 
 from pipeline.sandbox import child as protocol
 from pipeline.sandbox.process import Child, Job
-from pipeline.sandbox.verdicts import Crashed, Limits, SandboxError, TimedOut
+from pipeline.sandbox.verdicts import Answer, Crashed, Limits, SandboxError, TimedOut
 
 TRIES = 2
 """Children that a job may bring down before it is called a crash: the first may have suffered from what came before."""
@@ -160,6 +160,8 @@ class Keeper(threading.Thread):
                 self._release_when_idle(predecessor)
         elif kind == protocol.NOT_READY:
             raise SandboxError(f"the task cannot be set up in a child process:\n{body.decode()}")
+        elif kind == protocol.PART:
+            self._pass_on(child.jobs[0], body)
         elif kind == protocol.OUT_OF_MEMORY:
             self._bury(child, f"memory limit of {self._limits.memory_bytes} bytes")
         else:
@@ -207,7 +209,7 @@ class Keeper(threading.Thread):
         job = child.take()
         job.crashes += 1
         _log.warning("a job brought its child down (%s): %s", cause, words or "(no last words)")
-        if job.crashes < TRIES:
+        if job.crashes < TRIES and not job.parts:
             self._second_tries.append(job)
         else:
             self._finish(job, Crashed(cause, words))
@@ -216,10 +218,19 @@ class Keeper(threading.Thread):
     def _take_back_from(self, child: Child) -> None:
         """What waited behind a fallen job goes first to the next child."""
         with self.news:
+            for job in child.jobs:
+                job.is_with_child = False
             self._waiting.extendleft(reversed(child.jobs))
         child.jobs.clear()
 
-    def _finish(self, job: Job, answer: tuple[bytes, bytes] | TimedOut | Crashed) -> None:
+    def _pass_on(self, job: Job, part: bytes) -> None:
+        assert job.take_part is not None, "a task that returns an iterator is for Sandbox.stream"
+        with self.news:
+            job.parts += 1
+            job.take_part(part)
+            self.news.notify_all()
+
+    def _finish(self, job: Job, answer: Answer) -> None:
         with self.news:
             job.finish(answer)
             self.news.notify_all()

@@ -7,12 +7,13 @@ import functools
 import pickle
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from pipeline.sandbox import child as protocol
 from pipeline.sandbox.keeper import Keeper
 from pipeline.sandbox.process import Job
-from pipeline.sandbox.verdicts import Crashed, Done, Limits, Raised, SandboxError, TimedOut, Verdict, cores
+from pipeline.sandbox.streams import Stream
+from pipeline.sandbox.verdicts import Answer, Limits, SandboxError, Verdict, cores, verdict_of
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -48,6 +49,10 @@ class Sandbox(Generic[T, R]):
     def lane(self) -> "Lane[K, T, R]":
         """A stream of items and verdicts of one user's own; several share the children fairly."""
         return Lane(self._keeper, self.limits.workers)
+
+    def stream(self, item: T) -> "Stream[Any]":
+        """The values that the task, one that returns an iterator, makes of an item; a child begins at once."""
+        return Stream(self._keeper, pickle.dumps(item, protocol.PICKLE_PROTOCOL))
 
     def map(self, items: Iterable[tuple[K, T]]) -> Iterator[tuple[K, Verdict[R]]]:
         """Do the task on (key, item) pairs, read as they are needed; yields (key, verdict) in order of completion."""
@@ -91,7 +96,7 @@ class Lane(Generic[K, T, R]):
         self._workers = workers
         self._unfinished = 0
         self._unfinished_bytes = 0
-        self._finished: collections.deque[tuple[K, tuple[bytes, bytes] | TimedOut | Crashed]] = collections.deque()
+        self._finished: collections.deque[tuple[K, Answer]] = collections.deque()
         self._closed = False
 
     @property
@@ -117,7 +122,7 @@ class Lane(Generic[K, T, R]):
             self._raise_failure()
             taken = list(self._finished)
             self._finished.clear()
-        return [(key, _verdict(answer)) for key, answer in taken]
+        return [(key, verdict_of(answer)) for key, answer in taken]
 
     def wait(self) -> list[tuple[K, Verdict[R]]]:
         """The verdicts that are there, at least one if any item is outstanding: then it waits."""
@@ -150,7 +155,7 @@ class Lane(Generic[K, T, R]):
         large = self._unfinished_bytes >= MOST_BYTES_WAITING
         return self._unfinished >= self._workers * (FEWEST_WAITING if large else MOST_WAITING)
 
-    def _finish(self, key: K, size: int, answer: tuple[bytes, bytes] | TimedOut | Crashed) -> None:
+    def _finish(self, key: K, size: int, answer: Answer) -> None:
         self._unfinished -= 1
         self._unfinished_bytes -= size
         if not self._closed:
@@ -163,17 +168,6 @@ class Lane(Generic[K, T, R]):
     def _raise_failure(self) -> None:
         if (failure := self._keeper.failure) is not None:
             raise SandboxError(str(failure)) from failure
-
-
-def _verdict(answer: tuple[bytes, bytes] | TimedOut | Crashed) -> Verdict[R]:
-    if isinstance(answer, TimedOut | Crashed):
-        return answer
-    kind, body = answer
-    try:
-        value = pickle.loads(body)  # noqa: S301 - from our own child
-    except Exception as error:  # noqa: BLE001 - a value's own unpickling may raise anything
-        return Raised(type(error).__qualname__, f"the value cannot be unpickled: {error}")
-    return Done(value) if kind == protocol.DONE else Raised(*value)
 
 
 def setup_of(task: Callable[[T], R], warm_up: Callable[[], object] | None = None) -> bytes:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from pipeline.sandbox import child as protocol
-from pipeline.sandbox.verdicts import Crashed, Limits, TimedOut
+from pipeline.sandbox.verdicts import Answer, Limits
 
 BOOT = "import json,sys;sys.path[:]=json.loads(sys.argv[1]);from pipeline.sandbox.child import main;main()"
 
@@ -42,12 +42,18 @@ class Job:
 
     finish: called once, in the keeper's thread and with its lock held: with a child's answer (kind, body), or with
         what befell it.
+    take_part: called likewise with each part that comes before the answer; None for a task that has none. A job whose
+        parts were taken is not tried again.
+    is_with_child: whether a child has been given it.
     """
 
     owner: object
     payload: bytes
-    finish: Callable[[tuple[bytes, bytes] | TimedOut | Crashed], None]
+    finish: Callable[[Answer], None]
+    take_part: Callable[[bytes], None] | None = None
     crashes: int = 0
+    parts: int = 0
+    is_with_child: bool = False
 
 
 class Child:
@@ -105,6 +111,7 @@ class Child:
     def give(self, job: Job) -> None:
         """Hand it a job; it starts at once when it has no other."""
         self.jobs.append(job)
+        job.is_with_child = True
         self._post(job.payload)
         if len(self.jobs) == 1:
             self._start_clock()

@@ -3,8 +3,11 @@
 import dataclasses
 import math
 import os
+import pickle
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from pipeline.sandbox import child as protocol
 
 R = TypeVar("R")
 
@@ -83,6 +86,20 @@ class Raised:
 
 
 Verdict = Done[R] | TimedOut | Crashed | Raised
+Answer = tuple[bytes, bytes] | TimedOut | Crashed
+"""A child's own words, kind and body, or what befell it."""
+
+
+def verdict_of(answer: Answer) -> Verdict[Any]:
+    """What an answer means; its value is unpickled here."""
+    if isinstance(answer, TimedOut | Crashed):
+        return answer
+    kind, body = answer
+    try:
+        value = pickle.loads(body)  # noqa: S301 - from our own child
+    except Exception as error:  # noqa: BLE001 - a value's own unpickling may raise anything
+        return Raised(type(error).__qualname__, f"the value cannot be unpickled: {error}")
+    return Done(value) if kind == protocol.DONE else Raised(*value)
 
 
 class SandboxError(Exception):

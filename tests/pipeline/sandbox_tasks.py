@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -154,6 +155,33 @@ def _circumstances(_: Any) -> dict[str, Any]:
         "descriptors": len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0,  # noqa: PTH208
         "modules": sorted(sys.modules),
     }
+
+
+def _count(most: int) -> Iterator[int]:
+    yield from range(most)
+
+
+def _lengths(sizes: list[int]) -> Iterator[bytes]:
+    for size in sizes:
+        yield bytes(size)
+
+
+def _answer_then_wait_for(path: str) -> Iterator[str]:
+    yield "before"
+    while not Path(path).exists():
+        time.sleep(0.01)
+    yield "after"
+
+
+def _fall_after(values: int) -> Iterator[int]:
+    yield from range(values)
+    time.sleep(0.1)  # what was written is read before the death is seen
+    os._exit(9)
+
+
+def _raise_after(values: int) -> Iterator[int]:
+    yield from range(values)
+    raise ValueError("no more of them")
 
 
 def negative(number: int) -> int:
