@@ -1,15 +1,48 @@
-"""The child processes that extract pages, started before all else: while they load, Beam does, and links are found."""
+"""The child processes of a local run, which begin before all else: dumps are read and parsers loaded while Beam loads.
+
+Those that read dumps and merge posts go when the links are there; those that extract wait for pages.
+"""
 
 import contextlib
 from collections.abc import Iterator
 
-from pipeline import engines
+from pipeline import engines, offload
 from pipeline.config import CorpusConfig
 from pipeline.extract.rules import ExtractRules
 from pipeline.extract.task import ReadPage
+from pipeline.harvest.inputs import lists_of, partitions_for, rules_of
 from pipeline.ledger import Stage
-from pipeline.sandbox import Limits, lease
+from pipeline.sandbox import Limits, cores, lease
 from webtext import storage
+
+HARVEST = "pipeline.harvest.tasks:warm_up"
+
+
+@contextlib.contextmanager
+def reading(config: CorpusConfig) -> Iterator[None]:
+    """Have children for the stage `links`, where it runs in this process, and dumps read if it is not finished.
+
+    Raises UserError for a file that is not there and for a block list that cannot be used.
+    """
+    if not engines.in_this_process(config.runner):
+        yield
+        return
+    section = config.harvest
+    dumps, lists = storage.expand(section.dumps, "harvest.dumps"), storage.expand(section.urls, "harvest.urls")
+    sizes = {path: storage.size(path) for path in (*dumps, *lists)}
+    partitions = partitions_for(sum(sizes.values()))
+    finished = storage.exists(storage.join(config.output, Stage.LINKS, storage.SUCCESS))
+    # This process works too, so it is a child less than there are cores.
+    count = min((limits(config).workers or cores()) - 1, max(len(sizes), partitions))
+    with offload.ready(max(1, count), HARVEST, at_once=not finished):
+        if not finished and section.reddit is None:  # new posts of Reddit's would join the dumps
+            from pipeline.harvest import posts, tasks  # slow to import, while the children do the same
+
+            read_file = tasks.ReadFile(partitions, rules_of(section), lists_of(section).subreddits)
+            files = posts.input_files(dumps, lists)
+            for file in sorted(files, key=lambda file: sizes[file.path], reverse=True):  # what takes long begins early
+                offload.begin(read_file, file)
+        yield
 
 
 @contextlib.contextmanager

@@ -49,8 +49,10 @@ def run(given: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
     if given.dry_run:
         sys.stdout.writelines(f"{line}\n" for line in _stages().plan(config, beam_arguments, until))
         return 0
-    with children.ready(config):
-        folder = _stages().build(config, beam_arguments, until)
+    with children.reading(config):
+        stages = _stages()
+        with children.ready(config):
+            folder = stages.build(config, beam_arguments, until)
     sys.stdout.write(f"{folder}\n")
     if until is not Stage.CORPUS:
         return 0

@@ -5,7 +5,6 @@ import dataclasses
 import functools
 import hashlib
 import logging
-import math
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from pipeline import children, engines, named_files, results, runners, summaries, watching
+from pipeline import children, engines, named_files, offload, results, runners, summaries, watching
 from pipeline.config import CorpusConfig
 from pipeline.dedup import references
 from pipeline.dedup.stage import FindDuplicates
@@ -27,8 +26,8 @@ from pipeline.fetch.live import files as live_files
 from pipeline.fetch.stage import FindPages, Places
 from pipeline.harvest import months
 from pipeline.harvest import stage as harvest
-from pipeline.harvest.blocklists import AddressJudge, BlockLists, block_lists
-from pipeline.harvest.rules import Rules
+from pipeline.harvest.blocklists import AddressJudge, BlockLists
+from pipeline.harvest.inputs import lists_of, partitions_for, rules_of
 from pipeline.harvest.stage import HarvestLinks
 from pipeline.ledger import FETCHED, Stage
 from pipeline.publish import release
@@ -40,8 +39,6 @@ from webtext.errors import UserError
 from webtext.stages import Results, StageRun
 from webtext.storage import FileRecord
 
-INPUT_BYTES_PER_PARTITION = 32 * 1024 * 1024
-FEWEST_PARTITIONS = 4
 ENGINE_FOLDER = ".runner"
 Manifest = Mapping[str, Any]
 LIBRARIES = (
@@ -222,9 +219,10 @@ class Run:
         blocked = self._block_lists
         config = section.model_dump(mode="json", exclude={"dumps", "urls", "reddit"})
         config |= {"block_lists": digest_of(blocked), "partitions": partitions}
-        rules = Rules(section.min_karma, section.karma_rule, section.before)
-        links = HarvestLinks(dumps, lists, self.folder(Stage.LINKS), partitions, rules, blocked)
-        return self._perform(self._stage(Stage.LINKS, config, inputs), links, harvest.summed_up)
+        links = HarvestLinks(dumps, lists, self.folder(Stage.LINKS), partitions, rules_of(section), blocked)
+        done = self._perform(self._stage(Stage.LINKS, config, inputs), links, harvest.summed_up)
+        offload.rest()
+        return done
 
     def find_pages(self, links: Manifest) -> Manifest:
         """links/ and archives -> pages/index/."""
@@ -365,10 +363,7 @@ class Run:
 
     @functools.cached_property
     def _block_lists(self) -> BlockLists:
-        section = self.config.harvest
-        return block_lists(
-            section.blocked_domains, section.blocked_extensions, section.blocked_subreddits, section.allowed
-        )
+        return lists_of(self.config.harvest)
 
     def _examine(self, paths: Sequence[str]) -> list[FileRecord]:
         return stages.examine(paths, self.config.output, remember=not self.dry)
@@ -429,11 +424,6 @@ class Run:
             if self.config.runner.name == dataflow.NAME:
                 log.warning("%s", dataflow.goes_on(self.config, job))
             raise
-
-
-def partitions_for(input_bytes: int) -> int:
-    """In how many ranges the ids are cut: enough for one to be a small piece of work, the same for the same input."""
-    return max(FEWEST_PARTITIONS, math.ceil(input_bytes / INPUT_BYTES_PER_PARTITION))
 
 
 def partitions_of(links: Manifest) -> int:

@@ -12,7 +12,6 @@ from typing import TypeAlias
 
 import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
-from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from pipeline import progress, results
@@ -24,6 +23,7 @@ from pipeline.extract.task import Page, Text
 from pipeline.ledger import Ending, Reason, Stage
 from pipeline.records import RecordReader
 from pipeline.sandbox import Lane, Limits, Sandbox, Verdict, lease
+from pipeline.spread import windowed
 from webtext.stages import Results
 
 Task: TypeAlias = Callable[[Page], Text | Ending]
@@ -106,7 +106,7 @@ class _ExtractPartitions(beam.DoFn):
     def finish_bundle(self) -> Iterator[WindowedValue]:
         while self._open:
             for commit in self._take(self._lane.wait()):
-                yield WindowedValue(commit, GlobalWindow().max_timestamp(), (GlobalWindow(),))
+                yield windowed(commit)
 
     def teardown(self) -> None:
         self._resources.close()

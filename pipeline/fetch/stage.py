@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import apache_beam as beam
 import pyarrow as pa
-from apache_beam.transforms.window import GlobalWindow
-from apache_beam.utils.windowed_value import WindowedValue
 
 from pipeline import layout, results, schemas, tables
 from pipeline.fetch import index
@@ -31,6 +29,7 @@ from pipeline.fetch.live import tail
 from pipeline.fetch.live.tail import Tail
 from pipeline.records import RecordReader
 from pipeline.sandbox import cores
+from pipeline.spread import windowed
 from webtext import parquet, storage
 from webtext.stages import Results
 from webtext.storage import FileRecord
@@ -267,9 +266,9 @@ class _Scan(beam.DoFn):
                 catalogue = scan.result()
                 counters = {"archives": 1, **catalogue.counts}
                 found = Found((catalogue.record,), counters, catalogue.damages)
-                yield beam.pvalue.TaggedOutput(_FOUND, _windowed(found))
+                yield beam.pvalue.TaggedOutput(_FOUND, windowed(found))
                 for captures in look_up(archive, self._places.pages, self._wanted):
-                    yield from map(_windowed, _packed(_CAPTURES, captures, self._places.partitions))
+                    yield from map(windowed, _packed(_CAPTURES, captures, self._places.partitions))
         except BaseException:  # Ctrl-C too: the other scans are not waited for
             self._stopping.set()
             raise
@@ -344,11 +343,6 @@ class _WriteIndex(beam.DoFn):
             rows = index.index_table(links, answers, reader, self._max_bytes)
         name = storage.join(layout.PAGE_INDEX, parquet.part_name(partition))
         yield Found((parquet.write(self._places.pages, name, rows),), index.counters(rows))
-
-
-def _windowed(value: Any) -> WindowedValue:
-    """What a bundle's end may emit."""
-    return WindowedValue(value, GlobalWindow().max_timestamp(), (GlobalWindow(),))
 
 
 def _packed(kind: str, rows: pa.Table, partitions: int) -> Iterator[Packed]:

@@ -2,7 +2,7 @@
 
 import posixpath
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import pyarrow as pa
@@ -38,6 +38,11 @@ class InputFile(NamedTuple):
 
     path: str
     kind: Literal["dump", "urls"]
+
+
+def input_files(dumps: Sequence[str], lists: Sequence[str]) -> list[InputFile]:
+    """Dumps and lists by path, sorted."""
+    return sorted([InputFile(path, "dump") for path in dumps] + [InputFile(path, "urls") for path in lists])
 
 
 def read_posts(

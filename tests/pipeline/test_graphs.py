@@ -32,7 +32,7 @@ SIDE_INPUTS = {
 """Beside `Write results`, a few records for each partition, which every job has."""
 
 SPREAD = {
-    "links": ["Read posts/FlatMap(read_file)"],
+    "links": ["Read posts"],
     "pages": ["Scan/ParDo(_Scan)"],
     "documents": ["Extract"],
     "references": ["Sketch"],

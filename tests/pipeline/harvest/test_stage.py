@@ -18,7 +18,8 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from pipeline import schemas, tables, urls
 from pipeline.harvest.blocklists import BlockLists, block_lists
 from pipeline.harvest.rules import Rules
-from pipeline.harvest.stage import Harvested, HarvestLinks, summed_up
+from pipeline.harvest.stage import HarvestLinks, summed_up
+from pipeline.harvest.tasks import Harvested
 from webtext import parquet
 from webtext.storage import FileRecord
 

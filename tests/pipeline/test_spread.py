@@ -1,0 +1,77 @@
+"""A step whose calls are spread: the same values with children and without, and never too many that wait."""
+
+import contextlib
+import os
+from pathlib import Path
+
+import apache_beam as beam
+import pytest
+from apache_beam.testing.util import assert_that, equal_to
+
+from pipeline import offload, spread
+from pipeline.config import Runner
+from pipeline.runners import new_pipeline
+from pipeline.spread import Spread
+from tests.pipeline import offload_tasks as tasks
+from tests.pipeline.sandbox import pools  # children find the tests' tasks where it says
+from webtext.errors import UserError
+
+assert pools.CHECKOUT
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+@pytest.mark.parametrize("large", [False, True])
+def test_the_same_values_with_any_number_of_children(workers: int, large: bool, tmp_path: Path) -> None:
+    children = offload.ready(workers) if workers else contextlib.nullcontext()
+    with children, new_pipeline(Runner()) as pipeline:
+        if workers:  # else this process has done all before they are there
+            assert list(offload.ask(tasks.wait, 0).values()) == [0]
+        counted = pipeline | beam.Create(range(30)) | beam.ParDo(Spread(tasks.Count(str(tmp_path), 7), large=large))
+        numbers = counted | beam.Filter(lambda value: value < 7 + 30)
+        assert_that(numbers, equal_to([7 + value for most in range(30) for value in range(most)]))
+    pids = {int(path.name.split("-")[1]) for path in tmp_path.iterdir()}
+    assert len(list(tmp_path.iterdir())) == 30
+    assert bool(pids - {os.getpid()}) == bool(workers)
+
+
+def test_few_large_elements_wait_and_any_number_of_small_ones(tmp_path: Path) -> None:
+    with offload.ready(2):
+        for large, most in ((True, 2 * spread.WAITING_FOR_EACH), (False, 50)):
+            step = Spread(tasks.Count(str(tmp_path)), large=large)
+            step.start_bundle()
+            waiting, values = [], []
+            for element in range(50):
+                values += list(step.process(element))
+                waiting.append(len(step._waiting))
+            assert max(waiting) == most
+            values += [each.value for each in step.finish_bundle()]
+            assert sum(value < 50 for value in values) == sum(range(50))
+
+
+def test_this_process_works_while_children_do(tmp_path: Path) -> None:
+    """Though what waits longest is with a child, and what came last too."""
+    with offload.ready(1):
+        task = tasks.Count(str(tmp_path))
+        ahead = offload.ask(tasks.wait, 0.2)
+        offload.begin(task, 2)
+        offload.begin(task, 0)
+        step = Spread(task)
+        step.start_bundle()
+        for element in range(4):
+            assert not list(step.process(element))
+        found = [each.value for each in step.finish_bundle()]
+        assert len(list(ahead.values())) == 1
+    assert sum(value < 4 for value in found) == 0 + 1 + 2 + 3
+    assert found[0] == os.getpid()
+    assert {path.name.split("-")[0] for path in tmp_path.iterdir()} == {"0", "1", "2", "3"}
+
+
+def test_an_error_is_raised_and_the_next_bundle_begins_anew(tmp_path: Path) -> None:
+    with offload.ready(1):
+        step = Spread(tasks.refuse)
+        step.start_bundle()
+        assert not list(step.process("a dump"))
+        with pytest.raises(UserError, match="a dump"):
+            list(step.finish_bundle())
+        step.start_bundle()
+        assert not list(step.finish_bundle())
