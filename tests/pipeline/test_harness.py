@@ -1,9 +1,11 @@
 """What Beam's worker is made to do otherwise, and that it still does its work."""
 
+import pickle
 from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
 from apache_beam.coders import VarIntCoder
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.transforms import userstate
 from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
@@ -49,3 +51,20 @@ def test_a_step_with_state_works() -> None:
     with new_pipeline(Runner()) as pipeline:
         found = pipeline | beam.Create([("a", 1), ("a", 1), ("b", 7)]) | beam.ParDo(Steps())
         assert_that(found, equal_to([1, 0, 7]))
+
+
+def test_a_view_of_options_is_made_once_and_shares_its_values() -> None:
+    harness.prepare()
+    harness.prepare()
+    options, others = PipelineOptions(["--streaming"], job_name="one"), PipelineOptions([])
+    view = options.view_as(GoogleCloudOptions)
+    assert options.view_as(GoogleCloudOptions) is view
+    assert others.view_as(GoogleCloudOptions) is not view
+    assert options.view_as(StandardOptions).streaming
+    assert not others.view_as(StandardOptions).streaming
+    view.job_name = "two"
+    assert view.view_as(GoogleCloudOptions).job_name == options.view_as(GoogleCloudOptions).job_name == "two"
+    options.view_as(StandardOptions).streaming = False
+    assert options.get_all_options()["streaming"] is False
+    assert pickle.loads(pickle.dumps(options)).view_as(GoogleCloudOptions).job_name == "two"
+    assert others.view_as(GoogleCloudOptions).job_name is None
