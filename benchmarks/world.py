@@ -74,17 +74,7 @@ def speed(command: Path, links: Mapping[str, str], run: Path, workers: int) -> d
     pages = fetched_pages(run)
     columns = ("warc_file", "warc_offset", "warc_length", "final_url")
     rows = "".join(json.dumps({name: page[name] for name in columns}) + "\n" for page in pages)
-    began = time.perf_counter()
-    bare = subprocess.run(
-        [sys.executable, "-m", "benchmarks.bare", str(workers)],
-        cwd=Path(__file__).resolve().parent.parent,
-        input=rows,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    program = time.perf_counter() - began
-    warm = float(bare.stdout)
+    program, warm = extract_bare(rows, workers)
     return {
         "pages extracted": f"{len(pages):,}",
         "whole command, pages a second": f"{len(pages) / seconds:.1f}",
@@ -94,6 +84,22 @@ def speed(command: Path, links: Mapping[str, str], run: Path, workers: int) -> d
         "whole command / bare pool's work alone": f"{warm / seconds:.2f}",
         "peak memory of all processes together, MB": f"{peak / 1e6:,.0f}",
     }
+
+
+def extract_bare(rows: str, workers: int) -> tuple[float, float]:
+    """Seconds of the bare pool, as a program and of its work alone; it is watched as the whole command is."""
+    command = [sys.executable, "-m", "benchmarks.bare", str(workers)]
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as printed:
+        given.write(rows.encode())
+        given.seek(0)
+        began = time.perf_counter()
+        process = subprocess.Popen(command, cwd=Path(__file__).resolve().parent.parent, stdin=given, stdout=printed)
+        peak_of(process)
+        seconds = time.perf_counter() - began
+        if process.returncode:
+            raise SystemExit(f"the bare pool ended with {process.returncode}")
+        printed.seek(0)
+        return seconds, float(printed.read())
 
 
 def enlarge(world: Path, folder: Path, copies: int) -> dict[str, str]:
