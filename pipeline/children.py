@@ -24,10 +24,11 @@ def reading(config: CorpusConfig) -> Iterator[None]:
 
     Raises UserError for a file that is not there and for a block list that cannot be used.
     """
-    if not engines.in_this_process(config.runner):
+    section = config.harvest
+    places = (config.output, *section.dumps, *section.urls)
+    if not engines.in_this_process(config.runner) or not all(map(storage.is_shared, places)):
         yield
         return
-    section = config.harvest
     dumps, lists = storage.expand(section.dumps, "harvest.dumps"), storage.expand(section.urls, "harvest.urls")
     sizes = {path: storage.size(path) for path in (*dumps, *lists)}
     partitions = partitions_for(sum(sizes.values()))

@@ -57,6 +57,11 @@ def is_local(path: str) -> bool:
     return "://" not in path or isinstance(locate(path)[0], LocalFileSystem)
 
 
+def is_shared(path: str) -> bool:
+    """Whether other processes find what lies there, as they do not in fsspec's `memory://`."""
+    return "memory://" not in path
+
+
 def require_local(path: str, what: str) -> None:
     """Raise UserError for a remote path where only local ones will do. what: whose path it is."""
     if not is_local(path):

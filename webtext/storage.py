@@ -23,9 +23,9 @@ from fsspec.implementations.local import LocalFileSystem
 
 from webtext import filesystems
 from webtext.errors import UserError
-from webtext.filesystems import TEMPORARY_PREFIX, is_local, locate, reaching
+from webtext.filesystems import TEMPORARY_PREFIX, is_local, is_shared, locate, reaching
 
-__all__ = ["MANIFEST", "SUCCESS", "TEMPORARY_PREFIX", "FileRecord", "is_local", "locate"]
+__all__ = ["MANIFEST", "SUCCESS", "TEMPORARY_PREFIX", "FileRecord", "is_local", "is_shared", "locate"]
 
 MANIFEST = "manifest.json"
 SUCCESS = "_SUCCESS"

@@ -68,6 +68,13 @@ def test_the_largest_files_come_first(tmp_path: Path) -> None:
     assert sizes == sorted(sizes, reverse=True)
 
 
+def test_what_children_cannot_see_is_not_theirs(tmp_path: Path) -> None:
+    with children.reading(config_of(tmp_path / "run").model_copy(update={"output": "memory://run"})):
+        assert not offload.workers()
+    with children.reading(CorpusConfig(output=str(tmp_path), harvest=Harvest(dumps=("memory://dumps/RS_*",)))):
+        assert not offload.workers()
+
+
 def test_what_is_not_there_is_said_before_beam_is_loaded(tmp_path: Path) -> None:
     config = CorpusConfig(output=str(tmp_path / "run"), harvest=Harvest(dumps=(f"{tmp_path}/RS_*",)))
     with pytest.raises(UserError, match=r"harvest\.dumps: no file matches"), children.reading(config):
