@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from benchmarks import generate, harvest
 from benchmarks.memory import peak_of
-from pipeline import schemas
+from pipeline import children, schemas
 from pipeline.config import CorpusConfig
 from pipeline.ledger import Stage
 from webtext import parquet, settings, storage
@@ -79,7 +79,8 @@ def run_stages(kind: str, folder: str) -> None:
 
     if kind == "links":
         config = settings.load(CorpusConfig, None, [f"output={folder}/links", f"harvest.dumps=[{folder}/dumps/*]"])
-        run.Run(config).find_links()
+        with children.reading(config):
+            run.Run(config).find_links()
         return
     config = settings.load(CorpusConfig, None, [f"output={folder}/run"])
     release(run.Run(config))

@@ -190,7 +190,8 @@ class Extract(Section):
     honour_opt_out: bool = True
     """Leave out pages whose authors say so: noai, tdm-reservation, ai-train=no."""
     workers: Annotated[int, pydantic.Field(ge=0)] = 0
-    """Child processes that extract, for each Beam worker; 0: one for each core. Does not change the result."""
+    """Child processes that extract, for each Beam worker; 0: one for each core. In a local run one less, beside the
+    command itself, read dumps before. Does not change the result."""
     deadline_seconds: Seconds = 10
     """A page that takes longer ends as extraction_timeout."""
     memory_bytes: Annotated[int, pydantic.Field(ge=256 * 1024**2)] = 2 * 1024**3
