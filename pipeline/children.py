@@ -20,7 +20,7 @@ HARVEST = "pipeline.harvest.tasks:warm_up"
 
 @contextlib.contextmanager
 def reading(config: CorpusConfig) -> Iterator[None]:
-    """Have children for the stage `links`, where it runs in this process, and dumps read if it is not finished.
+    """Have children for the stage `links`, where it runs in this process, and dumps read ahead if it is not finished.
 
     Raises UserError for a file that is not there and for a block list that cannot be used.
     """
@@ -36,7 +36,8 @@ def reading(config: CorpusConfig) -> Iterator[None]:
     # This process works too, so it is a child less than there are cores.
     count = min((limits(config).workers or cores()) - 1, max(len(sizes), partitions))
     with offload.ready(max(1, count), HARVEST, at_once=not finished):
-        if not finished and section.reddit is None:  # new posts of Reddit's would join the dumps
+        # Beam's own runner holds all posts in memory: there they may wait. New ones of Reddit's would join the dumps.
+        if not finished and config.runner.name == "direct" and section.reddit is None:
             from pipeline.harvest import posts, tasks  # slow to import, while the children do the same
 
             read_file = tasks.ReadFile(partitions, rules_of(section), lists_of(section).subreddits)

@@ -10,8 +10,9 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from pipeline import offload
 
-WAITING_FOR_EACH = 2
-"""Large elements that wait for a child or are with it, so that it need not wait for the next."""
+WAITING_FOR_EACH = 4
+"""Elements a child that wait for it or are with it, so that it need not wait for the next; no more, for they and what
+is made of them are in memory."""
 
 
 class Spread(beam.DoFn):
@@ -21,12 +22,11 @@ class Spread(beam.DoFn):
     work from one end of what waits, and this process from the other. On a cluster, where bundles are spread, calls are
     made as elements come.
 
-    task: as `pipeline.offload` wants it. large: elements are, so that few of them may wait.
+    task: as `pipeline.offload` wants it.
     """
 
-    def __init__(self, task: offload.Task[Any, Any], *, large: bool = False) -> None:
+    def __init__(self, task: offload.Task[Any, Any]) -> None:
         self._task = task
-        self._large = large
 
     def start_bundle(self) -> None:
         """Forget what a bundle that failed left behind."""
@@ -35,8 +35,7 @@ class Spread(beam.DoFn):
     def process(self, element: Any) -> Iterator[Any]:
         """Have the element's values made; those of any element may come."""
         self._waiting.append(offload.ask(self._task, element))
-        workers = offload.workers()
-        while self._waiting and (not workers or (self._large and len(self._waiting) > WAITING_FOR_EACH * workers)):
+        while len(self._waiting) > WAITING_FOR_EACH * offload.workers():
             yield from self._next()
 
     def finish_bundle(self) -> Iterator[WindowedValue]:

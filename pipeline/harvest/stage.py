@@ -57,7 +57,7 @@ class HarvestLinks(beam.PTransform):
             | "All" >> beam.Flatten()
             | "By partition" >> beam.GroupByKey()
             | "Whole" >> beam.MapTuple(_whole)
-            | "Merge and write" >> beam.ParDo(Spread(merge, large=True))
+            | "Merge and write" >> beam.ParDo(Spread(merge))
         )
         return (read[_TALLY], written) | "Results" >> beam.Flatten()
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline import children, offload, run
-from pipeline.config import CorpusConfig, Extract, Harvest
+from pipeline.config import CorpusConfig, Extract, Harvest, Runner
 from pipeline.harvest.posts import InputFile
 from pipeline.ledger import Stage
 from webtext.errors import UserError
@@ -66,6 +66,13 @@ def test_the_largest_files_come_first(tmp_path: Path) -> None:
     with children.reading(config_of(tmp_path / "run")):
         sizes = [Path(file.path).stat().st_size for _, file in begun()]
     assert sizes == sorted(sizes, reverse=True)
+
+
+def test_an_engine_that_has_less_memory_than_there_are_posts_is_given_none_ahead(tmp_path: Path) -> None:
+    config = config_of(tmp_path / "run").model_copy(update={"runner": Runner(name="spark")})
+    with children.reading(config):
+        assert offload.workers()
+        assert not begun()
 
 
 def test_what_children_cannot_see_is_not_theirs(tmp_path: Path) -> None:

@@ -20,13 +20,12 @@ assert pools.CHECKOUT
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
-@pytest.mark.parametrize("large", [False, True])
-def test_the_same_values_with_any_number_of_children(workers: int, large: bool, tmp_path: Path) -> None:
+def test_the_same_values_with_any_number_of_children(workers: int, tmp_path: Path) -> None:
     children = offload.ready(workers) if workers else contextlib.nullcontext()
     with children, new_pipeline(Runner()) as pipeline:
         if workers:  # else this process has done all before they are there
             assert list(offload.ask(tasks.wait, 0).values()) == [0]
-        counted = pipeline | beam.Create(range(30)) | beam.ParDo(Spread(tasks.Count(str(tmp_path), 7), large=large))
+        counted = pipeline | beam.Create(range(30)) | beam.ParDo(Spread(tasks.Count(str(tmp_path), 7)))
         numbers = counted | beam.Filter(lambda value: value < 7 + 30)
         assert_that(numbers, equal_to([7 + value for most in range(30) for value in range(most)]))
     pids = {int(path.name.split("-")[1]) for path in tmp_path.iterdir()}
@@ -34,18 +33,17 @@ def test_the_same_values_with_any_number_of_children(workers: int, large: bool, 
     assert bool(pids - {os.getpid()}) == bool(workers)
 
 
-def test_few_large_elements_wait_and_any_number_of_small_ones(tmp_path: Path) -> None:
+def test_few_elements_wait(tmp_path: Path) -> None:
     with offload.ready(2):
-        for large, most in ((True, 2 * spread.WAITING_FOR_EACH), (False, 50)):
-            step = Spread(tasks.Count(str(tmp_path)), large=large)
-            step.start_bundle()
-            waiting, values = [], []
-            for element in range(50):
-                values += list(step.process(element))
-                waiting.append(len(step._waiting))
-            assert max(waiting) == most
-            values += [each.value for each in step.finish_bundle()]
-            assert sum(value < 50 for value in values) == sum(range(50))
+        step = Spread(tasks.Count(str(tmp_path)))
+        step.start_bundle()
+        waiting, values = [], []
+        for element in range(50):
+            values += list(step.process(element))
+            waiting.append(len(step._waiting))
+        assert max(waiting) == 2 * spread.WAITING_FOR_EACH
+        values += [each.value for each in step.finish_bundle()]
+    assert sum(value < 50 for value in values) == sum(range(50))
 
 
 def test_this_process_works_while_children_do(tmp_path: Path) -> None:
