@@ -11,7 +11,7 @@ from webtext.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Count:
-    """A number -> the process that counts, and as many numbers from `start`; leaves a file for each call."""
+    """A number -> its process, below zero, and as many numbers from `start`; leaves a file for each call."""
 
     folder: str
     start: int = 0
@@ -19,14 +19,15 @@ class Count:
     def __call__(self, most: int) -> Iterator[int]:
         """Count."""
         Path(self.folder, f"{most}-{os.getpid()}-{time.monotonic_ns()}").touch()
-        yield os.getpid()
+        yield -os.getpid()
         yield from range(self.start, self.start + most)
 
 
-def wait(seconds: float) -> Iterator[float]:
-    """Take a while."""
-    time.sleep(seconds)
-    yield seconds
+def wait_for(path: str) -> Iterator[str]:
+    """Be busy until a file is there."""
+    while not Path(path).exists():
+        time.sleep(0.01)
+    yield path
 
 
 def refuse(name: str) -> Iterator[str]:

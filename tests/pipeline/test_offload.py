@@ -29,7 +29,7 @@ def test_without_children_a_call_is_made_here_when_it_is_read(tmp_path: Path) ->
     call = offload.ask(tasks.Count(str(tmp_path)), 2)
     assert not calls_made(tmp_path)
     assert call.take_back()
-    assert list(call.values()) == [os.getpid(), 0, 1]
+    assert list(call.values()) == [-os.getpid(), 0, 1]
 
 
 @pytest.mark.usefixtures("ready")
@@ -37,7 +37,7 @@ def test_children_make_calls_at_once_and_give_the_same_values(tmp_path: Path) ->
     assert offload.workers() == 2
     found = [list(offload.ask(tasks.Count(str(tmp_path), 5), most).values()) for most in range(10)]
     assert [values[1:] for values in found] == [list(range(5, 5 + most)) for most in range(10)]
-    assert os.getpid() not in {values[0] for values in found}
+    assert -os.getpid() not in {values[0] for values in found}
 
 
 @pytest.mark.usefixtures("ready")
@@ -53,15 +53,18 @@ def test_what_was_begun_ahead_is_done_once(tmp_path: Path) -> None:
 
 
 def test_what_no_child_has_begun_is_done_here(tmp_path: Path) -> None:
+    folder, gate = tmp_path / "calls", tmp_path / "go on"
+    folder.mkdir()
     with offload.ready(1):
-        busy = offload.ask(tasks.wait, 0.5)
-        calls = [offload.ask(tasks.Count(str(tmp_path)), most) for most in range(4)]
+        busy = offload.ask(tasks.wait_for, str(gate))
+        calls = [offload.ask(tasks.Count(str(folder)), most) for most in range(4)]
         assert calls[3].take_back()
-        assert next(calls[3].values()) == os.getpid()
-        assert list(busy.values()) == [0.5]
+        assert next(calls[3].values()) == -os.getpid()
+        gate.touch()
+        assert list(busy.values()) == [str(gate)]
         assert not busy.take_back()
-        assert all(next(call.values()) != os.getpid() for call in calls[:3])
-    assert calls_made(tmp_path) == 4
+        assert all(next(call.values()) != -os.getpid() for call in calls[:3])
+    assert calls_made(folder) == 4
 
 
 @pytest.mark.usefixtures("ready")
@@ -94,9 +97,9 @@ def test_children_that_rest_are_gone_and_come_again(tmp_path: Path) -> None:
     (first, *_) = offload.ask(tasks.Count(str(tmp_path)), 0).values()
     offload.begin(tasks.Count(str(tmp_path)), 1)
     offload.rest()
-    assert not pools.alive(first)
+    assert not pools.alive(-first)
     (second, *_) = offload.ask(tasks.Count(str(tmp_path)), 0).values()
-    assert pools.alive(second)
+    assert pools.alive(-second)
     offload.rest()
     offload.rest()
 
