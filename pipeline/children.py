@@ -15,7 +15,7 @@ from pipeline.ledger import Stage
 from pipeline.sandbox import Limits, cores, lease
 from webtext import storage
 
-HARVEST = "pipeline.harvest.tasks:warm_up"
+WARM_UP = "pipeline.harvest.tasks:warm_up"
 
 
 @contextlib.contextmanager
@@ -35,7 +35,7 @@ def reading(config: CorpusConfig) -> Iterator[None]:
     finished = storage.exists(storage.join(config.output, Stage.LINKS, storage.SUCCESS))
     # This process works too, so it is a child less than there are cores.
     count = min((limits(config).workers or cores()) - 1, max(len(sizes), partitions))
-    with offload.ready(max(1, count), HARVEST, at_once=not finished):
+    with offload.ready(max(1, count), WARM_UP, at_once=not finished):
         # Beam's own runner holds all posts in memory: there they may wait. New ones of Reddit's would join the dumps.
         if not finished and config.runner.name == "direct" and section.reddit is None:
             from pipeline.harvest import posts, tasks  # slow to import, while the children do the same

@@ -62,6 +62,16 @@ class Keeper(threading.Thread):
         """Forget an owner's jobs that no child has been given yet. Call it with the lock held."""
         self._waiting = collections.deque(job for job in self._waiting if job.owner is not owner)
 
+    def wait(self) -> None:
+        """Wait for news. Call it with the lock held. Raises SandboxError when there will be none any more."""
+        self.raise_failure()
+        self.news.wait()
+
+    def raise_failure(self) -> None:
+        """Raise SandboxError when no job will be finished any more."""
+        if self.failure is not None:
+            raise SandboxError(str(self.failure)) from self.failure
+
     def stop(self) -> None:
         """Kill the children and end the thread. Call it with the lock held, and join afterwards."""
         self._stopping = True

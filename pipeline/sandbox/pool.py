@@ -13,7 +13,7 @@ from pipeline.sandbox import child as protocol
 from pipeline.sandbox.keeper import Keeper
 from pipeline.sandbox.process import Job
 from pipeline.sandbox.streams import Stream
-from pipeline.sandbox.verdicts import Answer, Limits, SandboxError, Verdict, cores, verdict_of
+from pipeline.sandbox.verdicts import Answer, Limits, Verdict, cores, verdict_of
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -50,7 +50,7 @@ class Sandbox(Generic[T, R]):
         """A stream of items and verdicts of one user's own; several share the children fairly."""
         return Lane(self._keeper, self.limits.workers)
 
-    def stream(self, item: T) -> "Stream[Any]":
+    def stream(self, item: T) -> Stream[Any]:
         """The values that the task, one that returns an iterator, makes of an item; a child begins at once."""
         return Stream(self._keeper, pickle.dumps(item, protocol.PICKLE_PROTOCOL))
 
@@ -110,8 +110,8 @@ class Lane(Generic[K, T, R]):
         job = Job(self, payload, functools.partial(self._finish, key, len(payload)))
         with self._news:
             while self._is_full():
-                self._wait()
-            self._raise_failure()
+                self._keeper.wait()
+            self._keeper.raise_failure()
             self._unfinished += 1
             self._unfinished_bytes += len(payload)
             self._keeper.offer(job)
@@ -119,7 +119,7 @@ class Lane(Generic[K, T, R]):
     def ready(self) -> list[tuple[K, Verdict[R]]]:
         """The verdicts that are there, without waiting."""
         with self._news:
-            self._raise_failure()
+            self._keeper.raise_failure()
             taken = list(self._finished)
             self._finished.clear()
         return [(key, verdict_of(answer)) for key, answer in taken]
@@ -128,7 +128,7 @@ class Lane(Generic[K, T, R]):
         """The verdicts that are there, at least one if any item is outstanding: then it waits."""
         with self._news:
             while self._unfinished and not self._finished:
-                self._wait()
+                self._keeper.wait()
         return self.ready()
 
     def drain(self) -> Iterator[tuple[K, Verdict[R]]]:
@@ -160,14 +160,6 @@ class Lane(Generic[K, T, R]):
         self._unfinished_bytes -= size
         if not self._closed:
             self._finished.append((key, answer))
-
-    def _wait(self) -> None:
-        self._raise_failure()
-        self._news.wait()
-
-    def _raise_failure(self) -> None:
-        if (failure := self._keeper.failure) is not None:
-            raise SandboxError(str(failure)) from failure
 
 
 def setup_of(task: Callable[[T], R], warm_up: Callable[[], object] | None = None) -> bytes:

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from pipeline.sandbox.keeper import Keeper
 from pipeline.sandbox.process import Job
-from pipeline.sandbox.verdicts import Answer, Crashed, Done, Raised, SandboxError, TimedOut, verdict_of
+from pipeline.sandbox.verdicts import Answer, Crashed, Done, Raised, TimedOut, verdict_of
 
 R = TypeVar("R")
 
@@ -54,9 +54,7 @@ class Stream(Generic[R]):
     def _next(self) -> bytes | None:
         with self._keeper.news:
             while not self._parts and self._answer is None:
-                if (failure := self._keeper.failure) is not None:
-                    raise SandboxError(str(failure)) from failure
-                self._keeper.news.wait()
+                self._keeper.wait()
             return self._parts.popleft() if self._parts else None
 
     def _finish(self, answer: Answer) -> None:
